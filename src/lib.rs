@@ -1,1 +1,6 @@
-//! hookgate
+//! hookgate: an actor-model event gateway in one binary.
+
+pub mod clock;
+pub mod domain;
+pub mod store;
+pub mod transport;

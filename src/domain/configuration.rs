@@ -1,0 +1,154 @@
+//! The whole configuration: small, in memory, replaced as a whole when one item changes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::{
+    ApiKeyId, Connection, ConnectionId, Destination, DestinationId, ProjectId, Secret, Source, SourceId, SourceToken,
+    Timestamp,
+};
+
+/// The one project of a data directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Project {
+    /// `team_id` in every API object.
+    pub id: ProjectId,
+    /// Signs deliveries; made at first start.
+    pub signing_secret: Secret,
+    /// When the data directory was set up.
+    pub created_at: Timestamp,
+    /// Counts its changes, from 1.
+    pub version: u32,
+}
+
+/// A key to the API: only its hash is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Its public half.
+    pub id: ApiKeyId,
+    /// What it is for, in its owner's words.
+    pub label: String,
+    /// SHA-256 of the whole key text (256 random bits: a fast hash is right).
+    pub hash: [u8; 32],
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Counts its changes, from 1.
+    pub version: u32,
+}
+
+/// One item, as it is put.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum ConfigItem {
+    Project(Project),
+    Source(Source),
+    Destination(Destination),
+    Connection(Connection),
+    ApiKey(ApiKey),
+}
+
+impl ConfigItem {
+    /// The version this item claims; the one it replaces must be one less.
+    #[must_use]
+    pub const fn version(&self) -> u32 {
+        match self {
+            Self::Project(item) => item.version,
+            Self::Source(item) => item.version,
+            Self::Destination(item) => item.version,
+            Self::Connection(item) => item.version,
+            Self::ApiKey(item) => item.version,
+        }
+    }
+}
+
+/// Everything that is configured, with the ways in that the event path needs.
+#[derive(Debug, Clone, Default)]
+pub struct Configuration {
+    /// Absent only before the first start has finished.
+    pub project: Option<Arc<Project>>,
+    /// By id.
+    pub sources: BTreeMap<SourceId, Arc<Source>>,
+    /// By id.
+    pub destinations: BTreeMap<DestinationId, Arc<Destination>>,
+    /// By id.
+    pub connections: BTreeMap<ConnectionId, Arc<Connection>>,
+    /// By id.
+    pub api_keys: BTreeMap<ApiKeyId, Arc<ApiKey>>,
+    /// The way from a URL to its source.
+    sources_by_token: HashMap<SourceToken, Arc<Source>>,
+    /// The fan-out of each source, oldest connection first.
+    connections_by_source: HashMap<SourceId, Vec<Arc<Connection>>>,
+}
+
+impl Configuration {
+    /// Puts one item over what had its id.
+    pub fn put(&mut self, item: ConfigItem) {
+        match item {
+            ConfigItem::Project(item) => self.project = Some(Arc::new(item)),
+            ConfigItem::Source(item) => {
+                let item = Arc::new(item);
+                if let Some(old) = self.sources.insert(item.id, Arc::clone(&item)) {
+                    self.sources_by_token.remove(&old.token);
+                }
+                self.sources_by_token.insert(item.token.clone(), item);
+            }
+            ConfigItem::Destination(item) => {
+                self.destinations.insert(item.id, Arc::new(item));
+            }
+            ConfigItem::Connection(item) => {
+                let item = Arc::new(item);
+                if let Some(old) = self.connections.insert(item.id, Arc::clone(&item))
+                    && let Some(siblings) = self.connections_by_source.get_mut(&old.source_id)
+                {
+                    siblings.retain(|sibling| sibling.id != old.id);
+                }
+                let siblings = self.connections_by_source.entry(item.source_id).or_default();
+                let place = siblings.partition_point(|sibling| sibling.id < item.id);
+                siblings.insert(place, item);
+            }
+            ConfigItem::ApiKey(item) => {
+                self.api_keys.insert(item.id, Arc::new(item));
+            }
+        }
+    }
+
+    /// The version stored under this item's id, 0 when there is none.
+    #[must_use]
+    pub fn version_of(&self, item: &ConfigItem) -> u32 {
+        match item {
+            ConfigItem::Project(_) => self.project.as_ref().map_or(0, |item| item.version),
+            ConfigItem::Source(new) => self.sources.get(&new.id).map_or(0, |item| item.version),
+            ConfigItem::Destination(new) => self.destinations.get(&new.id).map_or(0, |item| item.version),
+            ConfigItem::Connection(new) => self.connections.get(&new.id).map_or(0, |item| item.version),
+            ConfigItem::ApiKey(new) => self.api_keys.get(&new.id).map_or(0, |item| item.version),
+        }
+    }
+
+    /// Every item, in an order in which they can be put again.
+    pub fn items(&self) -> impl Iterator<Item = ConfigItem> + '_ {
+        let project = self.project.iter().map(|item| ConfigItem::Project(item.as_ref().clone()));
+        let keys = self.api_keys.values().map(|item| ConfigItem::ApiKey(item.as_ref().clone()));
+        let sources = self.sources.values().map(|item| ConfigItem::Source(item.as_ref().clone()));
+        let destinations = self.destinations.values().map(|item| ConfigItem::Destination(item.as_ref().clone()));
+        let connections = self.connections.values().map(|item| ConfigItem::Connection(item.as_ref().clone()));
+        project.chain(keys).chain(sources).chain(destinations).chain(connections)
+    }
+
+    /// The source behind a URL's token.
+    #[must_use]
+    pub fn source_by_token(&self, token: &str) -> Option<&Arc<Source>> {
+        self.sources_by_token.get(token)
+    }
+
+    /// The connections of a source, oldest first.
+    #[must_use]
+    pub fn connections_of(&self, source: SourceId) -> &[Arc<Connection>] {
+        self.connections_by_source.get(&source).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether nothing new is sent on a connection.
+    #[must_use]
+    pub fn is_paused(&self, connection: ConnectionId) -> bool {
+        self.connections.get(&connection).is_some_and(|connection| connection.paused_at.is_some())
+    }
+}

@@ -1,0 +1,63 @@
+//! Why an attempt got no answer, in the API's words.
+
+/// A transport failure, or one of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the words are the API's; README explains each")]
+pub enum ErrorCode {
+    ConnectionRefused,
+    ConnectionReset,
+    SocketClosed,
+    Timeout,
+    DnsLookupFailed,
+    HostUnreachable,
+    NetworkUnreachable,
+    ProtocolError,
+    TlsError,
+    InvalidUrl,
+    PayloadMissing,
+    Cancelled,
+    InternalError,
+    Unknown,
+}
+
+impl ErrorCode {
+    /// Each code with its stored number and the API's word. Numbers are never reused.
+    const TABLE: [(Self, u8, &'static str); 14] = [
+        (Self::ConnectionRefused, 1, "CONNECTION_REFUSED"),
+        (Self::ConnectionReset, 2, "CONNECTION_RESET"),
+        (Self::SocketClosed, 3, "SOCKET_CLOSED"),
+        (Self::Timeout, 4, "TIMEOUT"),
+        (Self::DnsLookupFailed, 5, "DNS_LOOKUP_FAILED"),
+        (Self::HostUnreachable, 6, "HOST_UNREACHABLE"),
+        (Self::NetworkUnreachable, 7, "NETWORK_UNREACHABLE"),
+        (Self::ProtocolError, 8, "PROTOCOL_ERROR"),
+        (Self::TlsError, 9, "SSL_ERROR_CA_UNKNOWN"),
+        (Self::InvalidUrl, 10, "INVALID_URL"),
+        (Self::PayloadMissing, 11, "PAYLOAD_MISSING"),
+        (Self::Cancelled, 12, "CANCELLED"),
+        (Self::InternalError, 13, "INTERNAL_ERROR"),
+        (Self::Unknown, 14, "UNKNOWN"),
+    ];
+
+    fn row(self) -> (Self, u8, &'static str) {
+        Self::TABLE.into_iter().find(|(code, ..)| *code == self).unwrap_or(Self::TABLE[13])
+    }
+
+    /// The API's word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.row().2
+    }
+
+    /// Its number on disk, from 1.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        self.row().1
+    }
+
+    /// Reads a number from disk.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::TABLE.into_iter().find(|row| row.1 == number).map(|row| row.0)
+    }
+}

@@ -1,0 +1,155 @@
+//! An event: one request on one connection, and where it stands.
+
+use super::{AttemptSummary, AttemptTrigger, ConnectionId, DestinationId, EventId, RequestId, SourceId, Timestamp};
+
+/// The dense number of an event: order of acceptance.
+pub type Seq = u64;
+
+/// Where an event stands, as it is stored. On hold is not among them: it is derived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Waits for a slot.
+    Ready {
+        /// Its place in the queue: since when it has been due.
+        due_at: Timestamp,
+        /// What will have caused the next try.
+        trigger: AttemptTrigger,
+        /// The automatic retry that stands behind a manual one and still fires if that fails.
+        automatic_due: Option<Timestamp>,
+    },
+    /// The last try failed and an automatic retry is due.
+    Waiting {
+        /// When.
+        due_at: Timestamp,
+    },
+    /// Accepted by the destination.
+    Successful,
+    /// Given up.
+    Failed,
+    /// Stopped by somebody.
+    Cancelled,
+}
+
+impl Phase {
+    /// The key of the queue while it is pending: when the next try is due.
+    #[must_use]
+    pub const fn due_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Ready { due_at, .. } | Self::Waiting { due_at } => Some(*due_at),
+            Self::Successful | Self::Failed | Self::Cancelled => None,
+        }
+    }
+
+    /// Whether nothing more will happen by itself.
+    #[must_use]
+    pub const fn is_settled(&self) -> bool {
+        self.due_at().is_none()
+    }
+}
+
+/// The public status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "ARCHITECTURE §1 has them; the names say it")]
+pub enum EventStatus {
+    Scheduled,
+    Queued,
+    Hold,
+    Successful,
+    Failed,
+    Cancelled,
+}
+
+impl EventStatus {
+    /// All, in the API's order.
+    pub const ALL: [Self; 6] =
+        [Self::Scheduled, Self::Queued, Self::Hold, Self::Successful, Self::Failed, Self::Cancelled];
+
+    /// The API's word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Scheduled => "SCHEDULED",
+            Self::Queued => "QUEUED",
+            Self::Hold => "HOLD",
+            Self::Successful => "SUCCESSFUL",
+            Self::Failed => "FAILED",
+            Self::Cancelled => "CANCELLED",
+        }
+    }
+
+    /// Reads the API's word.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
+    }
+
+    /// The one place where a status comes from: what is stored, whether the connection is paused, and the time.
+    #[must_use]
+    pub fn derive(phase: &Phase, paused: bool, now: Timestamp) -> Self {
+        match phase {
+            Phase::Ready { .. } if paused => Self::Hold,
+            Phase::Waiting { due_at } if paused && *due_at <= now => Self::Hold,
+            Phase::Ready { .. } => Self::Queued,
+            Phase::Waiting { .. } | Phase::Failed => Self::Failed,
+            Phase::Successful => Self::Successful,
+            Phase::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+/// One request on one connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Order of acceptance.
+    pub seq: Seq,
+    /// The request it came from.
+    pub request_id: RequestId,
+    /// Its place in the request's fan-out, from 0.
+    pub index: u16,
+    /// The connection it is on.
+    pub connection_id: ConnectionId,
+    /// The request's source.
+    pub source_id: SourceId,
+    /// The connection's destination when it was accepted.
+    pub destination_id: DestinationId,
+    /// When it was committed.
+    pub created_at: Timestamp,
+    /// Counts its transitions, from 0.
+    pub version: u32,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Automatic retries used up.
+    pub automatic_used: u32,
+    /// Every try so far, in order.
+    pub attempts: Vec<AttemptSummary>,
+}
+
+impl Event {
+    /// Its public id.
+    #[must_use]
+    pub fn id(&self) -> EventId {
+        self.request_id.event(self.index)
+    }
+
+    /// Its place in the queue of its connection, while it is pending.
+    #[must_use]
+    pub fn queue_key(&self) -> Option<(Timestamp, Seq)> {
+        self.phase.due_at().map(|due| (due, self.seq))
+    }
+
+    /// When the next automatic retry is due, as the API shows it.
+    #[must_use]
+    pub fn next_attempt_at(&self) -> Option<Timestamp> {
+        match self.phase {
+            Phase::Ready { automatic_due, .. } => automatic_due,
+            Phase::Waiting { due_at } => Some(due_at),
+            Phase::Successful | Phase::Failed | Phase::Cancelled => None,
+        }
+    }
+
+    /// When anything last happened to it: what retention counts from.
+    #[must_use]
+    pub fn last_activity_at(&self) -> Timestamp {
+        self.attempts.last().map_or(self.created_at, |attempt| attempt.ended_at().max(self.created_at))
+    }
+}

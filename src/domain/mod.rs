@@ -1,0 +1,30 @@
+//! The words and decisions of hookgate, with no clock, no dice and no I/O.
+//!
+//! Imports nothing of ours: everything else may build on it. Types here are neither what travels on the wire
+//! (`web`) nor what lies on disk (`store/local/record`).
+
+pub mod attempt;
+pub mod configuration;
+pub mod connection;
+pub mod destination;
+pub mod error_code;
+pub mod event;
+pub mod id;
+pub mod request;
+pub mod rule;
+pub mod secret;
+pub mod source;
+pub mod time;
+
+pub use attempt::{AttemptRecord, AttemptResult, AttemptSummary, AttemptTrigger};
+pub use configuration::{ApiKey, ConfigItem, Configuration, Project};
+pub use connection::Connection;
+pub use destination::{Destination, DestinationAuth, DestinationKind, HttpDestination, HttpMethod};
+pub use error_code::ErrorCode;
+pub use event::{Event, EventStatus, Phase, Seq};
+pub use id::{ApiKeyId, AttemptId, ConnectionId, DestinationId, EventDataId, EventId, ProjectId, RequestId, SourceId};
+pub use request::{RejectionCause, Request, Route};
+pub use rule::{RetryRule, RetryStrategy, Rule};
+pub use secret::Secret;
+pub use source::{Source, SourceToken};
+pub use time::Timestamp;

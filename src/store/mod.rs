@@ -1,0 +1,339 @@
+//! The store: what is acknowledged is on disk, what is on disk can be asked for.
+//!
+//! [`Store`] speaks the domain's words and hides how that is done. [`local`] does it with a journal and sled;
+//! `memory` keeps everything in a map, for tests on virtual time. One conformance suite runs over every implementation.
+//!
+//! Writes answer a [`Commit`]: a future that resolves when the change is durable (and visible to the next read).
+//! They are *ordered when called*: what is submitted first is decided, stored and shown first, whether or not anybody
+//! awaits the answer. Reads block for as long as a read from disk takes: call them from a blocking thread, not from an arbiter.
+
+#[cfg(any(test, feature = "test-util"))]
+pub mod conformance;
+pub mod local;
+#[cfg(any(test, feature = "test-util"))]
+pub mod memory;
+pub mod query;
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use tokio::sync::oneshot;
+
+use crate::domain::{
+    AttemptId, AttemptRecord, ConfigItem, Configuration, ConnectionId, Event, EventId, RejectionCause, Request,
+    RequestId, Route, Seq, Timestamp,
+};
+pub use query::{EventFilter, EventPage, Histogram, PageRequest, SeqBound};
+
+/// Why the store could not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Too much is waiting to be written or folded; it passes by itself.
+    #[error("the store is overloaded: {0} is full")]
+    Overloaded(&'static str),
+    /// Free space is below the limit; it passes when space returns.
+    #[error("the disk is full: less than {low_bytes} bytes are free")]
+    DiskFull {
+        /// `store.disk_low_bytes`.
+        low_bytes: u64,
+    },
+    /// State is being rebuilt from the journal; accepting goes on.
+    #[error("state is being rebuilt: {percent} % done")]
+    Rebuilding {
+        /// 0 to 100.
+        percent: u8,
+    },
+    /// The event changed since the caller looked: another version is stored.
+    #[error("event {seq} is at version {stored}, not at the one before {given}")]
+    Stale {
+        /// The event.
+        seq: Seq,
+        /// Its version in the store.
+        stored: u32,
+        /// The version the caller wanted to store.
+        given: u32,
+    },
+    /// A configuration item changed since the caller looked.
+    #[error("the item changed meanwhile: read it again and repeat the change")]
+    Conflict,
+    /// What was asked for is not there, or no longer.
+    #[error("not found")]
+    NotFound,
+    /// What was asked for is damaged on disk.
+    #[error("damaged: {0}")]
+    Damaged(String),
+    /// The store has been closed.
+    #[error("the store is closed")]
+    Closed,
+    /// The operating system refused.
+    #[error("{0}")]
+    Io(String),
+}
+
+/// Resolves when a change is durable.
+///
+/// Dropping it changes nothing: the change is made all the same.
+#[derive(Debug)]
+#[must_use = "a commit may be dropped on purpose, but say so with `.detach()`"]
+pub struct Commit<T>(CommitState<T>);
+
+#[derive(Debug)]
+enum CommitState<T> {
+    Ready(Option<Result<T, StoreError>>),
+    Waiting(oneshot::Receiver<Result<T, StoreError>>),
+}
+
+impl<T> Commit<T> {
+    /// One that is decided already.
+    pub fn ready(result: Result<T, StoreError>) -> Self {
+        Self(CommitState::Ready(Some(result)))
+    }
+
+    /// One that the writer will decide.
+    pub fn waiting(receiver: oneshot::Receiver<Result<T, StoreError>>) -> Self {
+        Self(CommitState::Waiting(receiver))
+    }
+
+    /// Lets the change happen without waiting for it.
+    pub fn detach(self) {
+        drop(self);
+    }
+}
+
+impl<T: Unpin> Future for Commit<T> {
+    type Output = Result<T, StoreError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            CommitState::Ready(result) => Poll::Ready(result.take().unwrap_or(Err(StoreError::Closed))),
+            // A dropped sender means that the writer has ended.
+            CommitState::Waiting(receiver) => {
+                Pin::new(receiver).poll(cx).map(|answer| answer.unwrap_or(Err(StoreError::Closed)))
+            }
+        }
+    }
+}
+
+/// A request to accept, with its fan-out.
+#[derive(Debug, Clone)]
+pub struct NewRequest {
+    /// What arrived. `Arc`, because deliveries read the same body.
+    pub request: Arc<Request>,
+    /// One event for each, in this order; at most 10 000.
+    pub routes: Vec<Route>,
+    /// Why there is none, when `routes` is empty.
+    pub rejection: Option<RejectionCause>,
+    /// Rides along to the deliveries and frees the memory budget when the last holder drops it.
+    pub body_permit: Option<Arc<dyn std::any::Any + Send + Sync>>,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// When it was committed: `created_at` of its events.
+    pub created_at: Timestamp,
+    /// The number of its first event; the others follow.
+    pub first_seq: Seq,
+    /// How many events it became.
+    pub events: u32,
+}
+
+/// A change of one event, decided by its connection.
+#[derive(Debug, Clone)]
+pub struct Transition {
+    /// The event as it is afterwards, whole; its version is one more than what is stored.
+    pub event: Event,
+    /// Details of the attempt that caused it: the last of `event.attempts`.
+    pub attempt: Option<AttemptRecord>,
+}
+
+/// Where the store keeps a request's data; opaque, and stale once retention has moved it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct PayloadRef(pub u64, pub u64);
+
+/// A new event, told to whoever owns its connection. A hint: the store is the truth.
+#[derive(Debug, Clone)]
+pub struct Offer {
+    /// The event, ready.
+    pub event: Event,
+    /// Its request while memory allows; otherwise read it by `payload_ref`.
+    pub request: Option<Arc<Request>>,
+    /// Where its request lies.
+    pub payload_ref: PayloadRef,
+    /// See [`NewRequest::body_permit`].
+    pub body_permit: Option<Arc<dyn std::any::Any + Send + Sync>>,
+}
+
+/// Is told what was committed, in order, from the writer's thread: must be quick and must not block.
+pub trait CommitListener: Send + Sync + 'static {
+    /// New events of one connection, in rising order of seq. Called after the sync and after they are visible to reads.
+    fn offered(&self, connection: ConnectionId, offers: Vec<Offer>);
+}
+
+/// An event that may be due, with where its request lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingEvent {
+    /// The event.
+    pub event: Event,
+    /// Where its request lies.
+    pub payload_ref: PayloadRef,
+}
+
+/// A stretch of a connection's queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingPage {
+    /// By (due, seq), none in flight excluded: the store does not know what is in flight.
+    pub events: Vec<PendingEvent>,
+    /// Whether there is more due by the moment asked for.
+    pub more: bool,
+    /// Every event with a lower seq was visible to this reading.
+    pub next_seq: Seq,
+    /// The earliest due time after the moment asked for.
+    pub next_due: Option<Timestamp>,
+}
+
+/// One attempt with everything that is kept of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredAttempt {
+    /// Its event.
+    pub event: Event,
+    /// Its number, from 1; the summary is `event.attempts[number - 1]`.
+    pub number: u32,
+    /// The details; `Err` text when they are damaged or gone.
+    pub record: Result<AttemptRecord, StoreError>,
+}
+
+/// Figures for health, metrics and `stats`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StoreStats {
+    /// Events that are kept.
+    pub events: u64,
+    /// Bytes of journal segments on disk.
+    pub journal_bytes: u64,
+    /// Segments on disk.
+    pub segments: u64,
+    /// Bytes of the state's directory on disk.
+    pub state_bytes: u64,
+    /// Bytes held by the overlay.
+    pub overlay_bytes: u64,
+}
+
+/// Keeps configuration, requests, events and attempts.
+///
+/// # Contract
+///
+/// * A resolved `Ok` is durable: it survives kill -9 and, for the local store, a power cut.
+/// * A change is visible to every read that starts after its commit resolved, and to reads that start after a later change was seen.
+/// * `seq` is dense and rising, `created_at` never decreases with it.
+pub trait Store: Send + Sync + 'static {
+    /// Stores a request with one ready event per route: all or nothing.
+    ///
+    /// The same request id again, within the last 65 536 requests of this process, answers as the first time and stores nothing.
+    fn accept(&self, request: NewRequest) -> Commit<Accepted>;
+
+    /// Stores a transition, with its attempt when there was one.
+    ///
+    /// # Errors
+    ///
+    /// `Stale` when the stored version is not one less than the given; `NotFound` when the event is gone.
+    fn record(&self, transition: Transition) -> Commit<()>;
+
+    /// Puts configuration items: all or nothing, each a compare-and-set on its version.
+    ///
+    /// # Errors
+    ///
+    /// `Conflict` when one of them is not exactly one version ahead of what is stored.
+    fn put_config(&self, items: Vec<ConfigItem>) -> Commit<Arc<Configuration>>;
+
+    /// The configuration as it is now.
+    fn configuration(&self) -> Arc<Configuration>;
+
+    /// Says who is told of new events; at most one listener, set once, before traffic.
+    fn listen(&self, listener: Arc<dyn CommitListener>);
+
+    /// `Ok` when queries and [`pending`](Self::pending) can be answered; `Rebuilding` with progress before.
+    ///
+    /// # Errors
+    ///
+    /// `Rebuilding`, or `Damaged`/`Closed` when it will not become ready by itself.
+    fn ready(&self) -> Result<(), StoreError>;
+
+    /// Whether a request would be taken now.
+    ///
+    /// # Errors
+    ///
+    /// `Overloaded`, `DiskFull` or `Closed`, as `accept` would answer.
+    fn accepting(&self) -> Result<(), StoreError>;
+
+    /// Pending events of a connection with a key after `from`, by (due, seq), at most `limit`: those ready, and those waiting that are due at or before `due_before`.
+    ///
+    /// # Errors
+    ///
+    /// `Rebuilding` until the state is ready; `Damaged`, `Io`.
+    fn pending(
+        &self,
+        connection: ConnectionId,
+        due_before: Timestamp,
+        from: Option<(Timestamp, Seq)>,
+        limit: usize,
+    ) -> Result<PendingPage, StoreError>;
+
+    /// The request behind a reference from `pending` or an offer.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` when it moved (look the event up again by `request_of`), `Damaged` when its bytes are.
+    fn request(&self, at: PayloadRef) -> Result<Request, StoreError>;
+
+    /// One event.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`, `Rebuilding`, `Damaged`, `Io`.
+    fn event(&self, id: EventId) -> Result<PendingEvent, StoreError>;
+
+    /// One attempt.
+    ///
+    /// # Errors
+    ///
+    /// As [`event`](Self::event).
+    fn attempt(&self, id: AttemptId) -> Result<StoredAttempt, StoreError>;
+
+    /// A page of events, newest or oldest first.
+    ///
+    /// # Errors
+    ///
+    /// `Rebuilding`, `Damaged`, `Io`.
+    fn events(&self, filter: &EventFilter, page: &PageRequest, now: Timestamp) -> Result<EventPage, StoreError>;
+
+    /// How many events match.
+    ///
+    /// # Errors
+    ///
+    /// As [`events`](Self::events).
+    fn count(&self, filter: &EventFilter, now: Timestamp) -> Result<u64, StoreError>;
+
+    /// How many events match per bucket of `created_at`.
+    ///
+    /// # Errors
+    ///
+    /// As [`events`](Self::events).
+    fn histogram(&self, filter: &EventFilter, shape: Histogram, now: Timestamp) -> Result<Vec<u64>, StoreError>;
+
+    /// The events of one request, in fan-out order.
+    ///
+    /// # Errors
+    ///
+    /// As [`event`](Self::event).
+    fn events_of(&self, request: RequestId) -> Result<Vec<Event>, StoreError>;
+
+    /// Figures.
+    fn stats(&self) -> StoreStats;
+
+    /// Ends: everything submitted so far becomes durable, then nothing more is taken.
+    fn close(&self);
+}

@@ -1,5 +1,9 @@
 //! The store on one machine: a journal makes it durable, sled is the state.
 
+pub mod checkpoint;
+pub mod key;
+pub mod overlay;
+pub mod record;
 pub mod row;
 
 /// The place of a record in the journal: the segment's number and the offset of the record's header in its file.

@@ -16,7 +16,6 @@ pub const fn block_of(seq: Seq) -> u64 {
 
 /// An event's slot in its block.
 #[must_use]
-#[expect(clippy::cast_possible_truncation, reason = "below 1024")]
 pub const fn slot_of(seq: Seq) -> u16 {
     (seq % BLOCK_SLOTS) as u16
 }

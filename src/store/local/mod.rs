@@ -1,6 +1,7 @@
 //! The store on one machine: a journal makes it durable, sled is the state.
 
 pub mod row;
+pub mod state;
 
 /// The place of a record in the journal: the segment's number and the offset of the record's header in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,6 +5,7 @@ pub mod key;
 pub mod overlay;
 pub mod record;
 pub mod row;
+pub mod state;
 
 /// The place of a record in the journal: the segment's number and the offset of the record's header in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,5 +1,6 @@
 //! The store on one machine: a journal makes it durable, sled is the state.
 
+pub mod journal;
 pub mod row;
 
 /// The place of a record in the journal: the segment's number and the offset of the record's header in its file.

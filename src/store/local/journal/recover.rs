@@ -121,7 +121,7 @@ pub(super) struct Loaded {
 impl Loaded {
     /// Loads a segment that may have to be repaired.
     fn open(dir: &Path, number: u64) -> Result<Self, JournalError> {
-        Self::open_with(dir, number, |path| open_for_write(path))
+        Self::open_with(dir, number, open_for_write)
     }
 
     /// Loads a segment to look at it.

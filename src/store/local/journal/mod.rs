@@ -2,7 +2,7 @@
 //!
 //! A commit is one [`Frame`]: one write, one `fdatasync`, then its records are there for good. [`open`] recovers what
 //! a crash left and tells a torn tail from damage; [`Reader`] serves records by their [`RecordRef`] and never a byte
-//! that fails its sum; [`verify`] reads everything and changes nothing. What metas and blobs mean is not known here,
+//! that fails its sum; [`verify()`] reads everything and changes nothing. What metas and blobs mean is not known here,
 //! nor is who waits for a commit: the caller owns the writer thread.
 //!
 //! * `format`: the bytes of headers, the only place that knows offsets of fields.

@@ -4,6 +4,7 @@ pub mod checkpoint;
 pub mod key;
 pub mod overlay;
 pub mod record;
+pub mod journal;
 pub mod row;
 pub mod state;
 

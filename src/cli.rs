@@ -1,4 +1,4 @@
-//! The command line: reads it, loads the settings, calls [`app`](crate::app), turns the result into an exit code.
+//! The command line: reads it, loads the settings, calls [`app`], turns the result into an exit code.
 
 use std::{
     fmt,

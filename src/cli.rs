@@ -108,7 +108,7 @@ pub fn run() -> ExitCode {
 }
 
 fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
-    let loaded = Loaded::read(cli.config.as_deref(), &Environment::of_process())?;
+    let loaded = Loaded::read(cli.config.as_deref(), &Environment::of_process()?)?;
     let command = cli.command.unwrap_or_default();
     if let Command::Config { command: ConfigCommand::Show } = command {
         print(&loaded.describe())?;

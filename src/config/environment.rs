@@ -2,7 +2,7 @@
 //!
 //! A snapshot is taken once; tests make one from pairs.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ffi::OsString};
 
 use super::{ConfigError, Origin, error::nearest};
 use crate::domain::Secret;
@@ -35,13 +35,25 @@ pub struct Environment {
 
 impl Environment {
     /// Reads the process's environment.
-    #[must_use]
-    pub fn of_process() -> Self {
-        // Names that are not Unicode are not ours; such values fail the checks that follow, by the replacement characters.
-        Self::from_pairs(
-            std::env::vars_os()
-                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))),
-        )
+    ///
+    /// # Errors
+    ///
+    /// A variable of ours that is not Unicode. Others may hold what they like.
+    pub fn of_process() -> Result<Self, ConfigError> {
+        Self::from_os(std::env::vars_os())
+    }
+
+    fn from_os(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<Self, ConfigError> {
+        let mut pairs = Vec::new();
+        for (name, value) in variables {
+            let Some(name) = name.into_string().ok().filter(|name| name.starts_with(PREFIX)) else { continue };
+            let origin = Origin::Variable(name.clone());
+            let Ok(value) = value.into_string() else {
+                return Err(ConfigError::Invalid { key: name, problem: "is not Unicode".to_owned(), origin });
+            };
+            pairs.push((name, value));
+        }
+        Ok(Self::from_pairs(pairs))
     }
 
     /// Takes variables as given.
@@ -133,4 +145,19 @@ fn unknown(name: &str, nearest: Option<String>) -> ConfigError {
 /// The variable that overrides a setting.
 pub(super) fn variable_of(section: &str, key: &str) -> String {
     format!("HOOKGATE{SEPARATOR}{section}{SEPARATOR}{key}").to_uppercase()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::ffi::OsStringExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_variable_of_ours_that_is_not_unicode_is_refused_and_others_are_left_alone() {
+        let pair = |name: &str| (OsString::from(name), OsString::from_vec(vec![b'.', 0xff]));
+        assert!(Environment::from_os([pair("PATH")].into_iter()).is_ok());
+        let refused = Environment::from_os([pair("HOOKGATE__DATA__DIR")].into_iter()).unwrap_err();
+        assert!(refused.to_string().starts_with("HOOKGATE__DATA__DIR is not Unicode"), "{refused}");
+    }
 }

@@ -297,7 +297,8 @@ pub trait Store: Send + Sync + 'static {
     /// `Overloaded`, `DiskFull` or `Closed`, as `accept` would answer.
     fn accepting(&self) -> Result<(), StoreError>;
 
-    /// Pending events of a connection with a key after `from`, by (due, seq), at most `limit`: those ready, and those waiting that are due at or before `due_before`.
+    /// Pending events of a connection with a key after `from`, by (due, seq), at most `limit`: those ready, and those
+    /// waiting that are due at or before `due_before`.
     ///
     /// # Errors
     ///

@@ -22,7 +22,8 @@ pub const fn slot_of(seq: Seq) -> u16 {
 
 /// An event with its places in the journal.
 ///
-/// A position of `None` means "as it was": a change of a folded event does not know where older records lie; the block it is folded into does.
+/// A position of `None` means "as it was": a change of a folded event does not know where older records lie; the block
+/// it is folded into does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     /// The event.

@@ -63,7 +63,7 @@ impl Store for MemoryStore {
     fn accept(&self, request: NewRequest) -> Commit<Accepted> {
         let (answer, must_tell) = {
             let mut state = self.state.lock();
-            let answer = state.accept(request, self.clock.now());
+            let answer = state.accept(&request, self.clock.now());
             (answer, state.begin_telling())
         };
         if must_tell {

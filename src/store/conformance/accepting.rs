@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use bytes::Bytes;
 
 use super::{
-    START, Subject,
+    Happening, START, Subject,
     kit::{Ear, accept, fresh_event, new_request, queued_seqs, request, request_id, through, walk},
 };
 use crate::{
@@ -40,8 +40,7 @@ pub fn seqs_are_dense_and_rise_from_request_to_request(subject: &mut dyn Subject
     drop(store);
     let mut last = fourth.first_seq + 3;
     // What comes after a restart may leave numbers out, but never takes one twice.
-    let restarts: [(u64, fn(&mut dyn Subject)); 2] =
-        [(10, |subject| subject.crash()), (11, |subject| subject.reopen())];
+    let restarts: [(u64, Happening); 2] = [(10, |subject| subject.crash()), (11, |subject| subject.reopen())];
     for (n, restart) in restarts {
         restart(subject);
         let after = accept(&*subject.store(), n, &[1]);

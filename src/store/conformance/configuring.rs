@@ -1,7 +1,7 @@
 //! Putting configuration: compare-and-set, all or nothing, and what is read afterwards.
 
 use super::{
-    START, Subject,
+    Happening, START, Subject,
     kit::{connection, connection_id, destination_id, source_id, through},
 };
 use crate::{
@@ -123,7 +123,7 @@ pub fn an_item_is_replaced_by_its_next_version_only(subject: &mut dyn Subject) {
     assert!(first.wait().is_ok() && second.wait().is_ok());
     assert!(matches!(again.wait(), Err(StoreError::Conflict)));
     drop(store);
-    let restarts: [(u32, fn(&mut dyn Subject)); 2] = [(3, |subject| subject.crash()), (4, |subject| subject.reopen())];
+    let restarts: [(u32, Happening); 2] = [(3, |subject| subject.crash()), (4, |subject| subject.reopen())];
     for (version, restart) in restarts {
         restart(subject);
         assert_eq!(put(subject, version - 1), Err(StoreError::Conflict));

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{START, Subject};
+use super::{Happening, START, Subject};
 use crate::{
     domain::{
         AttemptRecord, AttemptResult, AttemptSummary, AttemptTrigger, Connection, ConnectionId, DestinationId, Event,
@@ -165,6 +165,8 @@ pub fn queue(store: &dyn Store, n: u64, due_before: Timestamp, limit: usize) -> 
         let page = store.pending(connection_id(n), due_before, from, limit).unwrap();
         assert!(page.events.len() <= limit, "a page of at most {limit} has {}", page.events.len());
         assert!(!page.more || !page.events.is_empty(), "an empty page promises more");
+        let goes_on = page.events.first().is_none_or(|first| first.event.queue_key() > from);
+        assert!(goes_on, "a page does not go on where the last one ended");
         all.extend(page.events);
         if !page.more {
             return all;
@@ -185,6 +187,11 @@ pub fn walk(store: &dyn Store, filter: &EventFilter, descending: bool, limit: us
         let page = store.events(filter, &PageRequest { descending, from, limit }, now).unwrap();
         assert!(page.events.len() <= limit, "a page of at most {limit} has {}", page.events.len());
         assert!(!page.more || !page.events.is_empty(), "an empty page promises more");
+        let goes_on = match (all.last(), page.events.first()) {
+            (Some(last), Some(first)) => last.seq != first.seq && (first.seq < last.seq) == descending,
+            (None, _) | (_, None) => true,
+        };
+        assert!(goes_on, "a page does not go on where the last one ended");
         all.extend(page.events);
         if !page.more {
             return all;
@@ -194,7 +201,7 @@ pub fn walk(store: &dyn Store, filter: &EventFilter, descending: bool, limit: us
 
 /// Checks the same thing at once, and again after each thing that can happen to a store between two questions.
 pub fn through(subject: &mut dyn Subject, check: impl Fn(&dyn Store)) {
-    let stages: [(&str, fn(&mut dyn Subject)); 6] = [
+    let stages: [(&str, Happening); 6] = [
         ("at once", |_| ()),
         ("after a crash", |subject| subject.crash()),
         ("settled", |subject| subject.settle()),

@@ -44,6 +44,9 @@ pub trait Subject {
     fn clock(&self) -> ManualClock;
 }
 
+/// Something that happens to a store between two questions.
+pub type Happening = fn(&mut dyn Subject);
+
 /// Makes one `#[test]` per behaviour. `make` is called for each: `Fn() -> Box<dyn Subject>`.
 macro_rules! conformance_tests {
     ($make:expr, cases: $cases:expr) => {

@@ -1,7 +1,7 @@
 //! The queue of a connection as the store shows it: order, cursors, due times.
 
 use super::{
-    START, Subject,
+    Happening, START, Subject,
     kit::{accept, accept_events, attempt, connection_id, moved, queue, queued_seqs, record, request, through},
 };
 use crate::{
@@ -144,7 +144,7 @@ pub fn a_queue_shows_nothing_settled_and_nothing_of_others(subject: &mut dyn Sub
 
 pub fn the_next_seq_passes_every_event_that_was_seen(subject: &mut dyn Subject) {
     let next_seq = |subject: &dyn Subject| subject.store().pending(connection_id(1), START, None, 1).unwrap().next_seq;
-    let restarts: [fn(&mut dyn Subject); 4] =
+    let restarts: [Happening; 4] =
         [|_| (), |subject| subject.settle(), |subject| subject.crash(), |subject| subject.reopen()];
     for (n, restart) in (0..).zip(restarts) {
         let before = next_seq(subject);

@@ -89,7 +89,7 @@ impl State {
         }
     }
 
-    pub(super) fn accept(&mut self, new: NewRequest, now: Timestamp) -> Result<Accepted, StoreError> {
+    pub(super) fn accept(&mut self, new: &NewRequest, now: Timestamp) -> Result<Accepted, StoreError> {
         self.open()?;
         if let Some(answer) = self.recent.answers.get(&new.request.id) {
             return Ok(answer.clone());

@@ -357,7 +357,7 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// As [`event`](Self::event).
+    /// As [`event`](Self::event); `NotFound` also when it became no event.
     fn events_of(&self, request: RequestId) -> Result<Vec<Event>, StoreError>;
 
     /// Figures.

@@ -31,11 +31,13 @@ pub enum KeyError {
         /// What the operating system said.
         source: std::io::Error,
     },
-    /// The key has the wrong shape.
-    #[error("{origin} must hold {KEY_BYTES} bytes (64 hexadecimal digits in a variable), not {found}")]
+    /// The key file has the wrong length.
+    #[error(
+        "the key file `{path}` must hold {KEY_BYTES} bytes, not {found}: put the right one back, secrets in the data depend on it"
+    )]
     Length {
-        /// The file or the variable.
-        origin: String,
+        /// The file.
+        path: String,
         /// How many there are.
         found: usize,
     },
@@ -60,22 +62,10 @@ impl std::fmt::Debug for MasterKey {
 }
 
 impl MasterKey {
-    /// Takes the key as 64 hexadecimal digits, as the environment variable has it.
-    ///
-    /// # Errors
-    ///
-    /// [`KeyError::Length`] when they are not 64 hexadecimal digits.
-    pub fn from_hex(text: &str) -> Result<Self, KeyError> {
-        let wrong = || KeyError::Length { origin: "HOOKGATE_MASTER_KEY".to_owned(), found: text.len() / 2 };
-        if text.len() != KEY_BYTES * 2 || !text.is_ascii() {
-            return Err(wrong());
-        }
-        let mut key = [0; KEY_BYTES];
-        for (byte, digits) in key.iter_mut().zip(text.as_bytes().chunks(2)) {
-            let digits = std::str::from_utf8(digits).map_err(|_| wrong())?;
-            *byte = u8::from_str_radix(digits, 16).map_err(|_| wrong())?;
-        }
-        Ok(Self(XChaCha20Poly1305::new(&key.into())))
+    /// Takes the key itself, as the environment variable had it.
+    #[must_use]
+    pub fn from_bytes(key: [u8; KEY_BYTES]) -> Self {
+        Self(XChaCha20Poly1305::new(&key.into()))
     }
 
     /// Reads the key file, or makes one with mode 0600 when there is none.
@@ -101,8 +91,8 @@ impl MasterKey {
         }
         let key: [u8; KEY_BYTES] = key
             .try_into()
-            .map_err(|key: Vec<u8>| KeyError::Length { origin: path.display().to_string(), found: key.len() })?;
-        Ok(Self(XChaCha20Poly1305::new(&key.into())))
+            .map_err(|key: Vec<u8>| KeyError::Length { path: path.display().to_string(), found: key.len() })?;
+        Ok(Self::from_bytes(key))
     }
 
     /// Seals a secret for the item with this id.
@@ -146,7 +136,7 @@ mod tests {
         let again = MasterKey::load_or_create(&path).unwrap();
         assert_eq!(again.open(7, &sealed).unwrap().expose(), "s3cret");
         assert!(matches!(again.open(8, &sealed), Err(KeyError::Open)));
-        let other = MasterKey::from_hex(&"0f".repeat(32)).unwrap();
+        let other = MasterKey::from_bytes([15; KEY_BYTES]);
         assert!(matches!(other.open(7, &sealed), Err(KeyError::Open)));
     }
 
@@ -160,6 +150,5 @@ mod tests {
         std::fs::write(&path, b"short").unwrap();
         let error = MasterKey::load_or_create(&path).unwrap_err().to_string();
         assert!(error.contains("32 bytes") && error.contains("not 5"), "{error}");
-        assert!(MasterKey::from_hex("zz").is_err());
     }
 }

@@ -18,7 +18,7 @@ const ATTEMPT_BYTES: usize = 64;
 
 /// One change of one event or some, as a frame brought it.
 #[derive(Debug, Clone)]
-pub enum Change {
+pub(super) enum Change {
     /// A new event, and the record with its request.
     New(Event, RecordRef),
     /// An event after a transition; with an attempt, the record that has it.
@@ -29,9 +29,19 @@ pub enum Change {
     Carried(Event, RecordRef),
 }
 
+impl Change {
+    /// The events it is about.
+    pub(super) fn seq(&self) -> std::ops::RangeInclusive<Seq> {
+        match self {
+            Self::New(event, _) | Self::Changed(event, _) | Self::Carried(event, _) => event.seq..=event.seq,
+            Self::Gone(first, last) => *first..=*last,
+        }
+    }
+}
+
 /// Rows newer than sled's.
 #[derive(Debug, Default)]
-pub struct Overlay {
+pub(super) struct Overlay {
     blocks: Overlaid,
     bytes: usize,
     /// Every block below has been written to sled at least once.
@@ -43,48 +53,48 @@ pub struct Overlay {
 impl Overlay {
     /// Starts where sled ends: blocks below `folded_below` have been written.
     #[must_use]
-    pub fn new(folded_below: u64) -> Self {
+    pub(super) fn new(folded_below: u64) -> Self {
         Self { folded_below, ..Self::default() }
     }
 
     /// What it is taken to cost in memory.
     #[must_use]
-    pub const fn bytes(&self) -> usize {
+    pub(super) const fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// Changed rows of blocks that were written before.
     #[must_use]
-    pub const fn changed(&self) -> usize {
+    pub(super) const fn changed(&self) -> usize {
         self.changed
     }
 
     /// The first block that was never written.
     #[must_use]
-    pub const fn folded_below(&self) -> u64 {
+    pub(super) const fn folded_below(&self) -> u64 {
         self.folded_below
     }
 
     /// Pointers to everything.
     #[must_use]
-    pub fn snapshot(&self) -> Overlaid {
+    pub(super) fn snapshot(&self) -> Overlaid {
         self.blocks.clone()
     }
 
     /// Pointers to one block.
     #[must_use]
-    pub fn block(&self, block: u64) -> Option<Arc<BTreeMap<u16, Slot>>> {
+    pub(super) fn block(&self, block: u64) -> Option<Arc<BTreeMap<u16, Slot>>> {
         self.blocks.get(&block).cloned()
     }
 
     /// What is known of an event here.
     #[must_use]
-    pub fn get(&self, seq: Seq) -> Option<&Slot> {
+    pub(super) fn get(&self, seq: Seq) -> Option<&Slot> {
         self.blocks.get(&block_of(seq))?.get(&slot_of(seq))
     }
 
     /// Takes in what a frame brought. Sets, never adds: taking the same twice changes nothing.
-    pub fn apply(&mut self, change: Change) {
+    pub(super) fn apply(&mut self, change: Change) {
         match change {
             Change::New(event, at) => {
                 if self.get(event.seq).is_none() {
@@ -148,7 +158,7 @@ impl Overlay {
     }
 
     /// Takes away what sled has now, as far as it did not change meanwhile; `written` is the block as it was handed to sled.
-    pub fn written(&mut self, block: u64, written: &Arc<BTreeMap<u16, Slot>>) {
+    pub(super) fn written(&mut self, block: u64, written: &Arc<BTreeMap<u16, Slot>>) {
         let folded_before = block < self.folded_below;
         let Some(rows) = self.blocks.get_mut(&block) else { return };
         let before = rows.len();
@@ -174,7 +184,7 @@ impl Overlay {
     }
 
     /// Every block below has been written at least once from now on.
-    pub fn fold_below(&mut self, block: u64) {
+    pub(super) fn fold_below(&mut self, block: u64) {
         if block > self.folded_below {
             self.changed += self.blocks.range(self.folded_below..block).map(|(_, rows)| rows.len()).sum::<usize>();
             self.folded_below = block;

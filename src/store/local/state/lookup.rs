@@ -85,9 +85,11 @@ impl State {
     /// As [`version`](Self::version).
     pub fn find_attempt(&self, id: AttemptId, over: &Overlaid) -> Result<Option<(Row, u32)>, StateError> {
         let number = |request: RequestId, index| id.number_of(request.event(index));
-        let row = self.find(over, id.time(), true, &|request, index| number(request, index).is_some())?.pop();
-        let numbered = row.and_then(|row| number(row.event.request_id, row.event.index).map(|number| (row, number)));
-        Ok(numbered.filter(|(row, number)| *number as usize <= row.event.attempts.len()))
+        // Ids drawn in the same millisecond may lie close together: only one of them can have had this attempt.
+        let candidates = self.find(over, id.time(), false, &|request, index| number(request, index).is_some())?;
+        let numbered = |row: Row| number(row.event.request_id, row.event.index).map(|number| (row, number));
+        let made = |(row, number): &(Row, u32)| *number as usize <= row.event.attempts.len();
+        Ok(candidates.into_iter().filter_map(numbered).find(made))
     }
 
     /// The events of a request, in order of its fan-out.
@@ -115,11 +117,11 @@ impl State {
         drop(zones);
         let mut seqs = Vec::new();
         for block in blocks {
-            if !(one && !seqs.is_empty()) {
+            if !one || seqs.is_empty() {
                 self.find_folded(block, wanted, &mut seqs)?;
             }
         }
-        if !(one && !seqs.is_empty()) {
+        if !one || seqs.is_empty() {
             // The newest are asked for most.
             for (block, slots) in over.iter().rev() {
                 seqs.extend(slots.iter().filter_map(|(slot, state)| match state {

@@ -106,9 +106,8 @@ impl<T> Commit<T> {
     }
 }
 
-#[cfg(any(test, feature = "test-util"))]
 impl<T: Unpin> Commit<T> {
-    /// Blocks this thread until the change is decided: for tests and benches outside a runtime.
+    /// Blocks this thread until the change is decided: for start-up, commands and tests, never for an arbiter that serves.
     ///
     /// # Errors
     ///

@@ -1,0 +1,124 @@
+//! The first start: what an empty data directory gets, so that a webhook can be sent at once.
+
+use std::{fs::OpenOptions, io::IsTerminal, io::Write, os::unix::fs::OpenOptionsExt, path::PathBuf};
+
+use anyhow::Context;
+
+use super::keys;
+use crate::{
+    config::Settings,
+    domain::{
+        ConfigItem, Connection, ConnectionId, Destination, DestinationId, DestinationKind, HttpMethod, Project,
+        ProjectId, RetryRule, RetryStrategy, Rule, Secret, Source, SourceId, SourceToken, Timestamp,
+    },
+    store::Store,
+};
+
+/// How the owner learns of the API key that was made.
+#[derive(Debug, Clone)]
+pub(super) enum Provisioned {
+    /// Nothing was made: the directory was in use before.
+    Before,
+    /// `HOOKGATE_API_KEY` gave one.
+    GivenKey,
+    /// It was made and is shown on the terminal, this once.
+    ShownKey(Secret),
+    /// It was made and written to this file.
+    WrittenKey(PathBuf),
+}
+
+/// The automatic retries of the first connection: after 30 s, then doubling, five times.
+const FIRST_RETRY: RetryRule =
+    RetryRule { strategy: RetryStrategy::Exponential, interval_ms: Some(30_000), count: Some(5) };
+
+/// Fills an empty directory; in any case makes the key that the environment gives a valid one.
+///
+/// # Errors
+///
+/// When it cannot be stored.
+pub(super) fn provision(store: &dyn Store, settings: &Settings, now: Timestamp) -> anyhow::Result<Provisioned> {
+    let configuration = store.configuration();
+    let mut items = Vec::new();
+    let mut provisioned = Provisioned::Before;
+    if configuration.project.is_none() {
+        items = first_items(now)?;
+        provisioned = Provisioned::GivenKey;
+    }
+    if let Some(key) = &settings.api_key {
+        let hash = keys::hash(key);
+        if !configuration.api_keys.values().any(|known| known.hash == hash) {
+            items.push(ConfigItem::ApiKey(keys::api_key(key, "HOOKGATE_API_KEY", now)?));
+        }
+    } else if configuration.project.is_none() {
+        let key = keys::random_text("hgk_")?;
+        items.push(ConfigItem::ApiKey(keys::api_key(&key, "first start", now)?));
+        provisioned = hand_over(key, settings)?;
+    }
+    if !items.is_empty() {
+        store.put_config(items).wait().context("the first configuration cannot be stored")?;
+    }
+    Ok(provisioned)
+}
+
+/// On a terminal the key is shown; elsewhere it would end in a log, so a file for its owner alone takes it.
+fn hand_over(key: Secret, settings: &Settings) -> anyhow::Result<Provisioned> {
+    if std::io::stdout().is_terminal() {
+        return Ok(Provisioned::ShownKey(key));
+    }
+    let path = settings.data.dir.join("initial-api-key");
+    let failed = || format!("the file `{}` cannot be written", path.display());
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&path).with_context(failed)?;
+    writeln!(file, "{}", key.expose()).and_then(|()| file.sync_all()).with_context(failed)?;
+    Ok(Provisioned::WrittenKey(path))
+}
+
+fn first_items(now: Timestamp) -> anyhow::Result<Vec<ConfigItem>> {
+    let project = Project {
+        id: ProjectId::from_parts(now, keys::random_bits()?),
+        signing_secret: keys::random_text("")?,
+        created_at: now,
+        version: 1,
+    };
+    let source = Source {
+        id: SourceId::from_parts(now, keys::random_bits()?),
+        name: "first-source".to_owned(),
+        description: Some("made at the first start".to_owned()),
+        token: SourceToken::from_random(keys::random_bits()?),
+        kind: "WEBHOOK".to_owned(),
+        allowed_http_methods: vec![HttpMethod::Post, HttpMethod::Put, HttpMethod::Patch, HttpMethod::Delete],
+        disabled_at: None,
+        created_at: now,
+        updated_at: now,
+        version: 1,
+    };
+    let destination = Destination {
+        id: DestinationId::from_parts(now, keys::random_bits()?),
+        name: "mock".to_owned(),
+        description: Some("answers 200 to everything, inside the gateway".to_owned()),
+        kind: DestinationKind::MockApi,
+        disabled_at: None,
+        created_at: now,
+        updated_at: now,
+        version: 1,
+    };
+    let connection = Connection {
+        id: ConnectionId::from_parts(now, keys::random_bits()?),
+        name: Some("first-connection".to_owned()),
+        description: None,
+        source_id: source.id,
+        destination_id: destination.id,
+        rules: vec![Rule::Retry(FIRST_RETRY)],
+        paused_at: None,
+        disabled_at: None,
+        created_at: now,
+        updated_at: now,
+        version: 1,
+    };
+    Ok(vec![
+        ConfigItem::Project(project),
+        ConfigItem::Source(source),
+        ConfigItem::Destination(destination),
+        ConfigItem::Connection(connection),
+    ])
+}

@@ -115,11 +115,11 @@ impl State {
         drop(zones);
         let mut seqs = Vec::new();
         for block in blocks {
-            if !(one && !seqs.is_empty()) {
+            if !one || seqs.is_empty() {
                 self.find_folded(block, wanted, &mut seqs)?;
             }
         }
-        if !(one && !seqs.is_empty()) {
+        if !one || seqs.is_empty() {
             // The newest are asked for most.
             for (block, slots) in over.iter().rev() {
                 seqs.extend(slots.iter().filter_map(|(slot, state)| match state {

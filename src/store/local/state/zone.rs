@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::hot::{Combination, Hot, HotSlot};
+use super::{
+    combination::Combination,
+    hot::{Hot, HotSlot},
+};
 use crate::domain::Timestamp;
 
 /// Figures of a block for retention.

@@ -3,7 +3,10 @@
 mod model;
 mod steps;
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use proptest::prelude::*;
 
@@ -14,7 +17,7 @@ use self::{
 use super::{State, StateError, keys};
 use crate::{
     domain::{Phase, Timestamp},
-    store::local::row::{Overlaid, Row, Slot},
+    store::local::row::{Overlaid, Row, Slot, slot_of},
 };
 
 const CACHE: u64 = 16 << 20;
@@ -23,7 +26,7 @@ fn run(steps: Vec<Step>, asks: &[steps::Ask]) {
     let mut world = World::new();
     for step in steps {
         let turning_point = step.changes_disk();
-        world.take(step);
+        world.take(&step);
         if turning_point {
             world.check(&asks[0]);
         }
@@ -46,10 +49,10 @@ proptest! {
 fn folded() -> World {
     let mut world = World::new();
     for round in 0..40u8 {
-        world.take(Step::Accept { after_ms: 7, skip: u16::from(round == 20) * 1000, fan_out: 5, of: round % 3 });
-        world.take(Step::Change { which: round.into(), to: round, after_ms: 400, tries: 1 + round % 3 });
+        world.take(&Step::Accept { after_ms: 7, skip: u16::from(round == 20) * 1000, fan_out: 5, of: round % 3 });
+        world.take(&Step::Change { which: u16::from(round) * 5, to: round, after_ms: 400, tries: 1 + round % 3 });
     }
-    world.take(Step::FoldAll);
+    world.take(&Step::FoldAll);
     world
 }
 
@@ -63,7 +66,7 @@ fn positions_that_a_change_does_not_know_come_from_the_block() {
     let mut expected = whole;
     expected.event.version += 1;
 
-    let slots = BTreeMap::from([((seq % 1024) as u16, Slot::Row(changed.into()))]);
+    let slots = BTreeMap::from([(slot_of(seq), Slot::Row(changed.into()))]);
     let over = Overlaid::from([(seq / 1024, slots.clone().into())]);
     assert_eq!(world.state().row(seq, &over).unwrap(), Some(expected.clone()), "merged when read");
     world.state().write_block(seq / 1024, &slots).unwrap();
@@ -71,12 +74,40 @@ fn positions_that_a_change_does_not_know_come_from_the_block() {
 }
 
 #[test]
+fn a_reader_sees_a_block_before_or_after_it_is_replaced_and_never_between() {
+    let world = folded();
+    let state = world.state();
+    let (seq, mut row) = world.rows().find(|(_, row)| row.attempts_at.len() == 1).unwrap();
+    let base = row.event.version;
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut newest = 0;
+            while !done.load(Ordering::Acquire) {
+                let seen = state.row(seq, &Overlaid::new()).unwrap().unwrap();
+                assert_eq!(seen.event.attempts.len(), 1 + (seen.event.version - base) as usize);
+                assert!(seen.event.version >= newest, "it never goes back");
+                newest = seen.event.version;
+            }
+        });
+        for _ in 0..100 {
+            row.event.version += 1;
+            row.event.attempts.push(row.event.attempts[0]);
+            let slots = BTreeMap::from([(slot_of(seq), Slot::Row(row.clone().into()))]);
+            state.write_block(seq / 1024, &slots).unwrap();
+        }
+        done.store(true, Ordering::Release);
+        reader.join().unwrap();
+    });
+}
+
+#[test]
 fn gone_is_final_and_a_block_without_events_leaves_nothing() {
     let world = folded();
     let state = world.state();
     let (seq, row): (u64, Row) = world.rows().next().unwrap();
-    state.write_block(0, &BTreeMap::from([(seq as u16, Slot::Gone)])).unwrap();
-    state.write_block(0, &BTreeMap::from([(seq as u16, Slot::Row(row.into()))])).unwrap();
+    state.write_block(0, &BTreeMap::from([(slot_of(seq), Slot::Gone)])).unwrap();
+    state.write_block(0, &BTreeMap::from([(slot_of(seq), Slot::Row(row.into()))])).unwrap();
     assert_eq!(state.version(seq).unwrap(), None);
 
     for block in [0, 1] {
@@ -108,7 +139,7 @@ fn the_generation_and_names_survive_reopening() {
     world.state().set_meta("store", b"one").unwrap();
     world.state().write_durably(7).unwrap();
     assert!(world.state().disk_bytes().unwrap() > 0);
-    world.take(Step::Reopen);
+    world.take(&Step::Reopen);
     assert_eq!(world.state().generation().unwrap(), Some(7));
     assert_eq!(world.state().meta("store").unwrap(), Some(b"one".to_vec()));
     assert_eq!(world.state().meta("other").unwrap(), None);

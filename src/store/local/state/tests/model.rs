@@ -75,8 +75,8 @@ impl World {
         seqs.get(usize::from(which).checked_rem(seqs.len())?).copied()
     }
 
-    pub(super) fn take(&mut self, step: Step) {
-        match step {
+    pub(super) fn take(&mut self, step: &Step) {
+        match *step {
             Step::Accept { after_ms, skip, fan_out, of } => self.accept(after_ms, skip, fan_out, of),
             Step::Change { which, to, after_ms, tries } => {
                 if let Some(seq) = self.pick(which) {

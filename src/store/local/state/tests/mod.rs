@@ -14,10 +14,13 @@ use self::{
     model::World,
     steps::{Step, ask, step},
 };
-use super::{State, StateError, keys};
+use super::{Asking, State, StateError, keys};
 use crate::{
     domain::{Phase, Timestamp},
-    store::local::row::{Overlaid, Row, Slot, slot_of},
+    store::{
+        local::row::{Overlaid, Row, Slot, slot_of},
+        query::{EventFilter, Histogram},
+    },
 };
 
 const CACHE: u64 = 16 << 20;
@@ -131,6 +134,17 @@ fn summaries_tell_what_retention_asks() {
         assert_eq!(summary.pending, rows.iter().filter(|row| !row.event.phase.is_settled()).count() as u64);
         assert!(rows.iter().any(|row| row.event.phase == Phase::Failed), "the history has failures");
     }
+}
+
+#[test]
+fn a_histogram_inside_of_one_block_counts_only_its_buckets() {
+    let world = folded();
+    let shape = Histogram { start: Timestamp::from_ms(steps::START + 30), bucket_ms: 20, buckets: 1 };
+    let inside = world.rows().filter(|(_, row)| shape.bucket_of(row.event.created_at).is_some()).count() as u64;
+    assert!(inside > 0, "the history has events there");
+    let filter = EventFilter::default();
+    let asking = Asking { filter: &filter, paused: &|_| false, now: shape.start };
+    assert_eq!(world.state().histogram(&Overlaid::new(), &asking, shape).unwrap(), [inside]);
 }
 
 #[test]

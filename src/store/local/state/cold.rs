@@ -1,9 +1,9 @@
 //! The `c` values of a block: 128 slots each, with what only a shown row needs. Decodable without the block's columns.
 
 use super::{
-    column::{Reader, Writer},
+    column::{Reader, Writer, narrow},
+    combination::error_from,
     error::Corrupt,
-    hot::{error_from, narrow},
 };
 use crate::{
     domain::{AttemptResult, AttemptSummary, AttemptTrigger, Phase, RequestId, Timestamp},

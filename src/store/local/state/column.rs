@@ -165,6 +165,12 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Values that must fit a smaller type.
+pub(super) fn narrow<T: TryFrom<i64>>(values: Vec<i64>) -> Result<Vec<T>, Corrupt> {
+    let narrowed: Result<Vec<T>, _> = values.into_iter().map(T::try_from).collect();
+    narrowed.map_err(|_| Corrupt("a number is out of range"))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -200,7 +206,8 @@ mod tests {
 
         #[test]
         fn any_bytes_are_read_or_refused_without_panic(bytes: Vec<u8>, count in 0usize..2000) {
-            let _ = Reader::new(&bytes).column(count);
+            let read = Reader::new(&bytes).column(count);
+            prop_assert!(read.is_err() || read.is_ok_and(|values| values.len() == count));
         }
     }
 

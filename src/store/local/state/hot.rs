@@ -6,58 +6,11 @@
 use std::collections::HashMap;
 
 use super::{
-    column::{Reader, Writer},
+    column::{Reader, Writer, narrow},
+    combination::Combination,
     error::Corrupt,
 };
-use crate::{
-    domain::{ErrorCode, Phase, Timestamp},
-    store::local::row::BLOCK_SLOTS,
-};
-
-/// What is stored of a phase in one byte.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Stored {
-    Ready,
-    Waiting,
-    Successful,
-    Failed,
-    Cancelled,
-}
-
-impl Stored {
-    /// All, each at its number on disk.
-    pub(super) const ALL: [Self; 5] = [Self::Ready, Self::Waiting, Self::Successful, Self::Failed, Self::Cancelled];
-
-    pub(super) fn of(phase: &Phase) -> Self {
-        match phase {
-            Phase::Ready { .. } => Self::Ready,
-            Phase::Waiting { .. } => Self::Waiting,
-            Phase::Successful => Self::Successful,
-            Phase::Failed => Self::Failed,
-            Phase::Cancelled => Self::Cancelled,
-        }
-    }
-
-    pub(super) fn is_pending(self) -> bool {
-        match self {
-            Self::Ready | Self::Waiting => true,
-            Self::Successful | Self::Failed | Self::Cancelled => false,
-        }
-    }
-}
-
-/// What many events of a block share: what filters ask about beside times.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Combination {
-    pub(super) connection: u32,
-    pub(super) source: u32,
-    pub(super) destination: u32,
-    pub(super) stored: Stored,
-    /// HTTP status of the last attempt.
-    pub(super) response: Option<u16>,
-    /// Error of the last attempt.
-    pub(super) error: Option<ErrorCode>,
-}
+use crate::{domain::Timestamp, store::local::row::BLOCK_SLOTS};
 
 /// One event as the columns have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,7 +138,7 @@ impl Hot {
         writer.varint(self.codes.len() as u64);
         writer.varint(self.combinations.len() as u64);
         for combination in &self.combinations {
-            encode_combination(&mut writer, combination);
+            combination.encode(&mut writer);
         }
         writer.column(&self.codes.iter().map(|code| i64::from(*code)).collect::<Vec<_>>());
         // Neighbours were created within milliseconds of each other, tried soon after, and due seldom.
@@ -232,7 +185,7 @@ impl Hot {
             return Err(Corrupt("it has too many slots"));
         }
         let combinations =
-            (0..reader.count()?).map(|_| decode_combination(&mut reader)).collect::<Result<Vec<_>, _>>()?;
+            (0..reader.count()?).map(|_| Combination::decode(&mut reader)).collect::<Result<Vec<_>, _>>()?;
         let codes = narrow::<u16>(reader.column(used)?)?;
         if codes.iter().any(|code| usize::from(code.saturating_sub(1)) > combinations.len()) {
             return Err(Corrupt("a code is outside of the dictionary"));
@@ -278,41 +231,4 @@ pub(super) struct LiveSlot {
     pub(super) created: Timestamp,
     /// Zero when settled.
     pub(super) due: Timestamp,
-}
-
-/// Values that must fit a smaller type.
-pub(super) fn narrow<T: TryFrom<i64>>(values: Vec<i64>) -> Result<Vec<T>, Corrupt> {
-    let narrowed: Result<Vec<T>, _> = values.into_iter().map(T::try_from).collect();
-    narrowed.map_err(|_| Corrupt("a number is out of range"))
-}
-
-fn encode_combination(writer: &mut Writer, combination: &Combination) {
-    writer.varint(combination.connection.into());
-    writer.varint(combination.source.into());
-    writer.varint(combination.destination.into());
-    let number = Stored::ALL.iter().position(|stored| *stored == combination.stored).unwrap_or(0);
-    writer.varint(number as u64);
-    writer.varint(combination.response.map_or(0, |status| u64::from(status) + 1));
-    writer.varint(combination.error.map_or(0, |error| error.number().into()));
-}
-
-fn decode_combination(reader: &mut Reader<'_>) -> Result<Combination, Corrupt> {
-    let mut handle = || u32::try_from(reader.varint()?).map_err(|_| Corrupt("a handle is too large"));
-    let (connection, source, destination) = (handle()?, handle()?, handle()?);
-    let stored = reader.count()?;
-    let response = match reader.varint()? {
-        0 => None,
-        status => Some(u16::try_from(status - 1).map_err(|_| Corrupt("a status is too large"))?),
-    };
-    let error = match reader.varint()? {
-        0 => None,
-        number => Some(error_from(number)?),
-    };
-    let stored = *Stored::ALL.get(stored).ok_or(Corrupt("a stored status is unknown"))?;
-    Ok(Combination { connection, source, destination, stored, response, error })
-}
-
-/// An error by its number on disk.
-pub(super) fn error_from(number: u64) -> Result<ErrorCode, Corrupt> {
-    u8::try_from(number).ok().and_then(ErrorCode::from_number).ok_or(Corrupt("an error's number is unknown"))
 }

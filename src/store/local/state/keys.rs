@@ -3,8 +3,6 @@
 //! Keys are big-endian behind a prefix byte, so that sled's order is ours. The checksum covers the key too:
 //! a whole value under the wrong key is damage as well.
 
-use std::fmt::Write as _;
-
 use super::error::Corrupt;
 use crate::domain::{Seq, Timestamp};
 
@@ -107,11 +105,10 @@ pub(super) fn unseal<'a>(key: &[u8], value: &'a [u8]) -> Result<&'a [u8], Corrup
 pub(super) fn describe(key: &[u8]) -> String {
     match key.split_first() {
         Some((&META, name)) => format!("m {}", String::from_utf8_lossy(name)),
-        Some((&prefix, rest)) => rest.iter().fold(format!("{} ", char::from(prefix)), |mut text, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        }),
+        Some((&prefix, rest)) => {
+            let digits: String = rest.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("{} {digits}", char::from(prefix))
+        }
         None => "an empty key".to_owned(),
     }
 }

@@ -6,7 +6,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `keys`, `column` | bytes: keys, envelopes, packed columns |
-//! | `hot`, `cold`, `handles` | what a block's values say |
+//! | `hot`, `cold`, `combination`, `handles` | what a block's values say |
 //! | `zone` | what memory keeps of a block |
 //! | `view` | reading one block, hot and cold of the same moment |
 //! | `write`, `durable` | replacing blocks; making them survive |
@@ -16,6 +16,7 @@
 
 mod cold;
 mod column;
+mod combination;
 mod durable;
 mod error;
 mod handles;

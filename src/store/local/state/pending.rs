@@ -5,7 +5,7 @@
 
 use std::ops::Bound;
 
-use super::{State, StateError, error::Corrupt, hot::Stored, keys::DueKey};
+use super::{State, StateError, combination::Stored, error::Corrupt, keys::DueKey};
 use crate::{
     domain::{ConnectionId, Event, Phase, Seq, Timestamp},
     store::local::row::{BLOCK_SLOTS, Overlaid, Row, Slot, block_of, slot_of},

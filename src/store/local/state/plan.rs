@@ -3,8 +3,9 @@
 use std::{cell::RefCell, collections::HashMap};
 
 use super::{
+    combination::{Combination, Stored},
     handles::Handles,
-    hot::{Combination, Hot, LiveSlot, Stored},
+    hot::{Hot, LiveSlot},
     zone::Zone,
 };
 use crate::{

@@ -100,7 +100,10 @@ impl State {
     /// As [`page`](Self::page).
     pub fn histogram(&self, over: &Overlaid, asking: &Asking<'_>, shape: Histogram) -> Result<Vec<u64>, StateError> {
         let mut buckets = vec![0; shape.buckets];
-        let one_bucket = |first, last| shape.bucket_of(first) == shape.bucket_of(last) && !spans(&shape, first, last);
+        // A block that begins before the first bucket may end behind the last: both ends in none, what is between in some.
+        let one_bucket = |first, last| {
+            shape.bucket_of(first) == shape.bucket_of(last) && (first >= shape.start || last < shape.start)
+        };
         self.tally(over, asking, one_bucket, |first, _, count| {
             if let Some(bucket) = shape.bucket_of(first) {
                 buckets[bucket] += count;
@@ -170,11 +173,6 @@ fn tally_folded(
         add(live.created, live.created, 1);
     }
     Ok(())
-}
-
-/// Whether a range begins before the first bucket and ends after the last: both ends lie in no bucket, what is between may.
-fn spans(shape: &Histogram, first: Timestamp, last: Timestamp) -> bool {
-    shape.bucket_of(first).is_none() && first < shape.start && last >= shape.start
 }
 
 fn rows_of(overlay: Option<&Overlay>) -> impl Iterator<Item = (u16, &Row)> {

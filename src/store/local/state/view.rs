@@ -7,8 +7,9 @@ use parking_lot::RwLockReadGuard;
 use super::{
     RECENT_BLOCKS, State, StateError, Zones,
     cold::{self, ColdRow, Part, part_of},
+    combination::Stored,
     error::Corrupt,
-    hot::{Hot, HotRow, Stored},
+    hot::{Hot, HotRow},
     keys,
     zone::Zone,
 };

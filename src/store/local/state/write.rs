@@ -8,8 +8,9 @@ use std::{
 use super::{
     State, StateError,
     cold::{self, ColdRow, PART_SLOTS, Part, part_of},
+    combination::{Combination, Stored},
     handles::Staged,
-    hot::{Combination, Hot, HotRow, HotSlot, Stored},
+    hot::{Hot, HotRow, HotSlot},
     keys::{self, DueKey},
     zone::{Zone, widen},
 };

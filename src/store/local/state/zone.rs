@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::hot::{Combination, Hot, HotSlot};
+use super::{
+    combination::Combination,
+    hot::{Hot, HotSlot},
+};
 use crate::domain::Timestamp;
 
 /// Figures of a block for retention.
@@ -49,7 +52,7 @@ impl Zone {
             }
         }
         let created = created?;
-        // Builds and old encodings may know no range of ids; then every time may be in it.
+        // A block with events has a range; without one every time may be in it.
         let ids = hot.ids.unwrap_or((Timestamp::from_ms(i64::MIN), Timestamp::MAX));
         let combinations = counts.into_iter().map(|(at, count)| (hot.combinations()[at], count)).collect();
         Some(Self { created, ids, last_activity_max, combinations })

@@ -2,5 +2,8 @@
 
 pub mod clock;
 pub mod domain;
+pub mod ingress;
+pub mod query;
 pub mod store;
 pub mod transport;
+pub mod web;

@@ -1,5 +1,6 @@
 //! hookgate: an actor-model event gateway in one binary.
 
+pub mod actors;
 pub mod clock;
 pub mod domain;
 pub mod ingress;

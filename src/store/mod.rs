@@ -7,8 +7,10 @@
 //! They are *ordered when called*: what is submitted first is decided, stored and shown first, whether or not anybody
 //! awaits the answer. Reads block for as long as a read from disk takes: call them from a blocking thread, not from an arbiter.
 
-#[cfg(any(test, feature = "test-util"))]
+#[cfg(test)]
 pub mod conformance;
+#[cfg(any(test, feature = "test-util"))]
+pub mod faulty;
 pub mod local;
 #[cfg(any(test, feature = "test-util"))]
 pub mod memory;
@@ -101,6 +103,32 @@ impl<T> Commit<T> {
     /// Lets the change happen without waiting for it.
     pub fn detach(self) {
         drop(self);
+    }
+}
+
+#[cfg(any(test, feature = "test-util"))]
+impl<T: Unpin> Commit<T> {
+    /// Blocks this thread until the change is decided: for tests and benches outside a runtime.
+    ///
+    /// # Errors
+    ///
+    /// What the store answered.
+    pub fn wait(self) -> Result<T, StoreError> {
+        struct Unpark(std::thread::Thread);
+        impl std::task::Wake for Unpark {
+            fn wake(self: Arc<Self>) {
+                self.0.unpark();
+            }
+        }
+        let waker = Arc::new(Unpark(std::thread::current())).into();
+        let mut context = Context::from_waker(&waker);
+        let mut commit = std::pin::pin!(self);
+        loop {
+            match commit.as_mut().poll(&mut context) {
+                Poll::Ready(answer) => return answer,
+                Poll::Pending => std::thread::park(),
+            }
+        }
     }
 }
 

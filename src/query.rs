@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
+pub use crate::store::{EventFilter, StoreError, StoredAttempt};
 use crate::{
     clock::Clock,
-    domain::{AttemptId, AttemptSummary, Event, EventId, Request, Seq, Timestamp},
-    store::{EventFilter, PageRequest, SeqBound, Store, StoreError, StoredAttempt},
+    domain::{AttemptId, AttemptSummary, Configuration, Event, EventId, Request, Seq, Timestamp},
+    store::{PageRequest, SeqBound, Store},
 };
 
 /// Where a page begins.
@@ -133,10 +134,28 @@ impl Query {
         Self { store, clock }
     }
 
-    /// The store, for what does not block: its configuration and its state of health.
+    /// The configuration as it is now.
     #[must_use]
-    pub fn store(&self) -> &dyn Store {
-        self.store.as_ref()
+    pub fn configuration(&self) -> Arc<Configuration> {
+        self.store.configuration()
+    }
+
+    /// Whether questions can be answered.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::ready`].
+    pub fn ready(&self) -> Result<(), StoreError> {
+        self.store.ready()
+    }
+
+    /// Whether requests are taken.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::accepting`].
+    pub fn accepting(&self) -> Result<(), StoreError> {
+        self.store.accepting()
     }
 
     /// The time that statuses are derived at.

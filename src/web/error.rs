@@ -13,7 +13,7 @@ use actix_web::{
 };
 use serde_json::{Value, json};
 
-use crate::store::StoreError;
+use crate::query::StoreError;
 
 /// Seconds after which a client should come again when something passes by itself.
 const RETRY_AFTER_S: u32 = 1;

@@ -56,7 +56,7 @@ async fn api(request: HttpRequest, payload: Payload, state: Data<ApiState>) -> R
     let is_open = matches!(&found, Ok((_, (route, _))) if route.access == Access::Open);
     if !is_open {
         // Before anything is told about what is there.
-        auth::authorize(request.headers(), &state.query.store().configuration())?;
+        auth::authorize(request.headers(), &state.query.configuration())?;
     }
     let (version, (route, id)) = found?;
     let parameters = Parameters::parse(request.uri().query().unwrap_or_default(), !version.dated)?;

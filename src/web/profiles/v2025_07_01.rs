@@ -10,7 +10,7 @@ use crate::{
         AttemptRecord, AttemptSummary, Configuration, Connection, Destination, DestinationAuth, DestinationKind, Event,
         EventStatus, HttpDestination, Request, RetryStrategy, Rule, Source, Timestamp,
     },
-    store::StoreError,
+    query::StoreError,
 };
 
 /// What answers need beside the thing itself.

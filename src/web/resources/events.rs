@@ -3,8 +3,7 @@
 use super::{Answer, Call, Route, ok, ok_page};
 use crate::{
     domain::{Event, EventId, EventStatus, Seq},
-    query::PageQuery,
-    store::EventFilter,
+    query::{EventFilter, PageQuery},
     web::{
         error::{ApiError, quoted},
         parameters::Parameters,

@@ -18,12 +18,12 @@ async fn alive(_: Call) -> Answer {
 
 #[expect(clippy::unused_async, reason = "handlers are")]
 async fn ready(call: Call) -> Answer {
-    let store = call.state.query.store();
-    let reason = |name: &str, result: Result<(), crate::store::StoreError>| {
+    let query = &call.state.query;
+    let reason = |name: &str, result: Result<(), crate::query::StoreError>| {
         result.err().map(|error| json!({ "check": name, "reason": error.to_string() }))
     };
     let reasons: Vec<_> =
-        [reason("accepting", store.accepting()), reason("state", store.ready())].into_iter().flatten().collect();
+        [reason("accepting", query.accepting()), reason("state", query.ready())].into_iter().flatten().collect();
     if reasons.is_empty() {
         return Ok(HttpResponse::Ok().json(json!({ "status": "ok", "reasons": reasons })));
     }

@@ -79,7 +79,7 @@ pub struct Call {
 impl Call {
     /// The configuration as it is now.
     pub fn configuration(&self) -> Arc<Configuration> {
-        self.state.query.store().configuration()
+        self.state.query.configuration()
     }
 
     /// The id in the path.

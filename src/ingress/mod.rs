@@ -151,3 +151,83 @@ fn new_request(
     };
     Ok(NewRequest { request: Arc::new(request), routes, rejection, body_permit: Some(Arc::new(arrival.permit)) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{ConfigItem, Connection, ConnectionId, DestinationId, HttpMethod, SourceId, SourceToken};
+
+    fn source() -> Source {
+        Source {
+            id: SourceId::from_bits(1),
+            name: "shop".to_owned(),
+            description: None,
+            token: SourceToken::new("tok"),
+            kind: "WEBHOOK".to_owned(),
+            allowed_http_methods: vec![HttpMethod::Post],
+            disabled_at: None,
+            created_at: Timestamp::EPOCH,
+            updated_at: Timestamp::EPOCH,
+            version: 1,
+        }
+    }
+
+    /// A configuration with connections from 0 on, those of `disabled` switched off.
+    fn connected(count: usize, disabled: &[u128]) -> Configuration {
+        let mut configuration = Configuration::default();
+        for number in (0..count).map(|number| number as u128) {
+            configuration.put(ConfigItem::Connection(Connection {
+                id: ConnectionId::from_bits(number),
+                name: None,
+                description: None,
+                source_id: source().id,
+                destination_id: DestinationId::from_bits(number + 100),
+                rules: vec![],
+                paused_at: None,
+                disabled_at: disabled.contains(&number).then_some(Timestamp::EPOCH),
+                created_at: Timestamp::EPOCH,
+                updated_at: Timestamp::EPOCH,
+                version: 1,
+            }));
+        }
+        configuration
+    }
+
+    fn routed(configuration: &Configuration) -> Result<NewRequest, IngressError> {
+        let arrival = Arrival {
+            received_at: Timestamp::EPOCH,
+            method: "POST".to_owned(),
+            path: String::new(),
+            query: None,
+            headers: vec![],
+            body: Bytes::new(),
+            client_ip: None,
+            permit: BodyBudget::new(0).permit(),
+        };
+        new_request(configuration, &source(), RequestId::from_bits(1), arrival)
+    }
+
+    #[test]
+    fn a_request_goes_over_the_enabled_connections_in_order() {
+        let new = routed(&connected(4, &[1])).unwrap();
+        let to: Vec<_> =
+            new.routes.iter().map(|route| (route.connection_id.bits(), route.destination_id.bits())).collect();
+        assert_eq!((to, new.rejection), (vec![(0, 100), (2, 102), (3, 103)], None));
+    }
+
+    #[test]
+    fn a_request_that_nothing_listens_to_says_so() {
+        for configuration in [connected(0, &[]), connected(2, &[0, 1])] {
+            assert_eq!(routed(&configuration).unwrap().rejection, Some(RejectionCause::NoConnection));
+        }
+    }
+
+    #[test]
+    fn a_fan_out_beyond_the_stores_limit_is_refused_whole() {
+        assert_eq!(routed(&connected(ROUTES_MAX, &[])).unwrap().routes.len(), ROUTES_MAX);
+        assert_eq!(
+            routed(&connected(ROUTES_MAX + 1, &[])).unwrap_err(),
+            IngressError::TooManyConnections(ROUTES_MAX + 1)
+        );
+    }
+}

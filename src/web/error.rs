@@ -171,3 +171,37 @@ impl From<StoreError> for ApiError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::body::to_bytes;
+
+    use super::*;
+
+    async fn answered(error: ApiError) -> (HttpResponse<()>, Value) {
+        let (head, body) = error.error_response().into_parts();
+        let body = to_bytes(body).await.unwrap_or_default();
+        (head, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[actix::test]
+    async fn a_rebuild_is_answered_with_its_progress_and_when_to_come_again() {
+        let (head, body) = answered(StoreError::Rebuilding { percent: 40 }.into()).await;
+        assert_eq!(head.status(), 503);
+        assert!(head.headers().contains_key(RETRY_AFTER));
+        assert_eq!((&body["code"], &body["data"]["percent"]), (&json!("REBUILDING"), &json!(40)));
+    }
+
+    #[actix::test]
+    async fn our_own_failures_tell_clients_nothing() {
+        let (head, body) = answered(StoreError::Io("/secret/path".to_owned()).into()).await;
+        assert_eq!(head.status(), 500);
+        assert!(!body.to_string().contains("secret"), "{body}");
+    }
+
+    #[test]
+    fn what_a_client_sent_is_repeated_short_and_printable() {
+        assert_eq!(quoted("a\n\0"), "`a\\n\\0`");
+        assert_eq!(quoted(&"ü".repeat(1000)), format!("`{}…`", "ü".repeat(QUOTE_CHARS_MAX)));
+    }
+}

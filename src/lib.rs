@@ -17,11 +17,15 @@
 //!
 //! Who may import whom, and why things are as they are: `CONTRIBUTING.md`; kept by `tests/tidy`.
 
+pub mod actors;
 pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod domain;
+pub mod ingress;
+pub mod query;
 pub mod store;
 pub mod telemetry;
 pub mod transport;
+pub mod web;

@@ -6,13 +6,17 @@
 pub mod attempt;
 pub mod configuration;
 pub mod connection;
+pub mod delivery;
 pub mod destination;
+pub mod directory;
 pub mod error_code;
 pub mod event;
 pub mod id;
+pub mod queue;
 pub mod request;
 pub mod rule;
 pub mod secret;
+pub mod signature;
 pub mod source;
 pub mod time;
 

@@ -1,0 +1,187 @@
+//! The way into the actors for everybody else: configuration changes, retries, cancellations, figures, the end.
+//!
+//! Owns nothing but addresses and may be cloned freely. Never decides and never waits without an end: whoever cannot
+//! be reached now answers [`ActionError::Busy`].
+
+use std::{sync::Arc, time::Duration};
+
+use actix::{Message, Recipient};
+use tokio::{sync::oneshot, time::timeout};
+
+use super::registry::{Ask, ConnectionSnapshot, Registry};
+use crate::{
+    domain::{
+        ConfigItem, Configuration, ConnectionId, Event, EventId, EventStatus,
+        directory::{Command, ConfigError},
+    },
+    store::{PendingEvent, Store, StoreError},
+};
+
+/// How often an action looks again when the event changed between looking and asking.
+const LOOKS_MAX: u32 = 4;
+/// How long a client waits for an action at most; then the store is in trouble and it may try again.
+const ACTION_WAIT_MAX: Duration = Duration::from_secs(20);
+
+/// Why an action was not done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ActionError {
+    /// There is no such event.
+    #[error("not found")]
+    NotFound,
+    /// It cannot be cancelled any more (422).
+    #[error("the event is already settled: its status is {}", status.as_str())]
+    AlreadySettled {
+        /// What it settled as.
+        status: EventStatus,
+    },
+    /// The configuration does not allow it.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The store could not keep it.
+    #[error(transparent)]
+    Store(StoreError),
+    /// Its actor is being rebuilt or has too much to do (503).
+    #[error("busy: try again in a moment")]
+    Busy,
+}
+
+impl From<StoreError> for ActionError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound => Self::NotFound,
+            error @ (StoreError::Overloaded(_)
+            | StoreError::DiskFull { .. }
+            | StoreError::Rebuilding { .. }
+            | StoreError::Stale { .. }
+            | StoreError::Conflict
+            | StoreError::Damaged(_)
+            | StoreError::Closed
+            | StoreError::Io(_)) => Self::Store(error),
+        }
+    }
+}
+
+/// A change of the configuration that is durable and obeyed.
+#[derive(Debug, Clone)]
+pub struct Applied {
+    /// All of it, afterwards.
+    pub configuration: Arc<Configuration>,
+    /// What was put; empty when everything was as asked already.
+    pub changed: Vec<ConfigItem>,
+}
+
+/// How the end went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drained {
+    /// Attempts that were cut off; their events are sent again after the next start.
+    pub unfinished: usize,
+}
+
+/// Asks the directory for a change.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Apply {
+    pub(crate) command: Command,
+    pub(crate) reply: oneshot::Sender<Result<Applied, ActionError>>,
+}
+
+/// Asks the gateway to stop everything that it started.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Shutdown(pub(crate) oneshot::Sender<()>);
+
+/// The way into the actors.
+#[derive(Clone)]
+pub struct GatewayHandle {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) directory: Recipient<Apply>,
+    pub(crate) shutdown: Recipient<Shutdown>,
+}
+
+impl GatewayHandle {
+    /// Changes the configuration; answered when the change is durable and obeyed. Changes happen one after the other.
+    ///
+    /// # Errors
+    ///
+    /// `Config` when it is refused, `Store` when it cannot be kept, `Busy`.
+    pub async fn apply(&self, command: Command) -> Result<Applied, ActionError> {
+        let (reply, answer) = oneshot::channel();
+        self.directory.try_send(Apply { command, reply }).map_err(|_| ActionError::Busy)?;
+        wait(answer).await?
+    }
+
+    /// Asks for one more try of an event, whatever its status; answered when that is durable.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`, `Store`, `Busy`.
+    pub async fn retry(&self, id: EventId) -> Result<Event, ActionError> {
+        self.act(id, Ask::Retry).await
+    }
+
+    /// Gives up an event; answered when that is durable.
+    ///
+    /// # Errors
+    ///
+    /// `AlreadySettled` when it was successful or failed for good; `NotFound`, `Store`, `Busy`.
+    pub async fn cancel(&self, id: EventId) -> Result<Event, ActionError> {
+        self.act(id, Ask::Cancel).await
+    }
+
+    /// What a connection shows of itself; `None` when it has never been started.
+    #[must_use]
+    pub fn snapshot(&self, connection: ConnectionId) -> Option<ConnectionSnapshot> {
+        self.registry.slot(connection).map(|slot| slot.snapshot())
+    }
+
+    /// Starts nothing more, waits at most `grace` for what is in flight, then stops every actor.
+    pub async fn drain(&self, grace: Duration) -> Drained {
+        let slots = self.registry.all();
+        let answers = slots.iter().filter_map(|slot| {
+            let (reply, answer) = oneshot::channel();
+            // One that cannot be asked is being rebuilt: what it had in flight is cut off already.
+            slot.ask(Ask::Drain(reply)).ok().map(|()| answer)
+        });
+        let all = futures_util::future::join_all(answers.collect::<Vec<_>>());
+        // Late ones are counted below.
+        timeout(grace, all).await.ok();
+        let unfinished = slots.iter().map(|slot| slot.snapshot().in_flight).sum();
+        let (reply, answer) = oneshot::channel();
+        if self.shutdown.try_send(Shutdown(reply)).is_ok() {
+            answer.await.ok();
+        }
+        Drained { unfinished }
+    }
+
+    /// Looks the event up and asks its connection; again when it changed in between.
+    async fn act(
+        &self,
+        id: EventId,
+        ask: impl Fn(PendingEvent, oneshot::Sender<Result<Event, ActionError>>) -> Ask,
+    ) -> Result<Event, ActionError> {
+        let mut looks = 0;
+        loop {
+            let store = Arc::clone(&self.store);
+            let read = tokio::task::spawn_blocking(move || store.event(id)).await;
+            let row = read.map_err(|error| StoreError::Io(error.to_string()))??;
+            let slot = self.registry.slot(row.event.connection_id).ok_or(ActionError::Busy)?;
+            let (reply, answer) = oneshot::channel();
+            slot.ask(ask(row, reply))?;
+            let answer = wait(answer).await?;
+            looks += 1;
+            match answer {
+                Err(ActionError::Store(StoreError::Stale { .. })) if looks < LOOKS_MAX => {}
+                answer => return answer,
+            }
+        }
+    }
+}
+
+/// Waits for an answer; an actor that died or a store that hangs is `Busy`.
+async fn wait<T>(answer: oneshot::Receiver<T>) -> Result<T, ActionError> {
+    match timeout(ACTION_WAIT_MAX, answer).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(_)) | Err(_) => Err(ActionError::Busy),
+    }
+}

@@ -1,0 +1,26 @@
+//! Actors own state: queues, deliveries, configuration changes. Decisions are `domain`'s; actors perform them.
+//!
+//! ```text
+//! GatewayActor            starts and supervises; is told of commits
+//!  ├─ DirectoryActor      every change of the configuration, one after the other
+//!  └─ ConnectionActor     one per connection: its queue, its pause, every transition of its events
+//!      └─ DeliveryActor   one per event being worked on: its attempts, its retry timer
+//! ```
+//!
+//! Others see [`Engine`], which starts all this, and [`GatewayHandle`], which asks it for things. Nothing here knows
+//! how the store or the transport do their work.
+
+mod engine;
+mod handle;
+mod milestone;
+mod registry;
+
+pub use engine::{DeliverySettings, Dice, Engine};
+pub use handle::{ActionError, Applied, Drained, GatewayHandle};
+pub use milestone::{Milestone, Milestones};
+pub use registry::ConnectionSnapshot;
+#[cfg(test)]
+pub(crate) use {
+    handle::{Apply, Shutdown},
+    registry::Registry,
+};

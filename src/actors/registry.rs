@@ -1,0 +1,191 @@
+//! The registry: how others reach the actor of a connection, and what is known while it cannot be reached.
+//!
+//! A [`Slot`] outlives the actor behind it: restarts change the address and nothing else. The journal's writer
+//! thread comes here with new events, so nothing in here blocks for longer than a map look-up.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use actix::{Message, Recipient};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::oneshot;
+
+use super::handle::ActionError;
+use crate::{
+    domain::{ConnectionId, Event, Seq, Timestamp},
+    store::{CommitListener, Offer, PendingEvent},
+};
+
+/// New events of one connection, in rising order of seq.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Offers(pub(crate) Vec<Offer>);
+
+/// What is asked of a connection from outside; each carries where the answer goes.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) enum Ask {
+    /// One more try of an event. Answered when durable. The row is for an event that the actor does not know.
+    Retry(PendingEvent, oneshot::Sender<Result<Event, ActionError>>),
+    /// No more tries of an event. Answered when durable.
+    Cancel(PendingEvent, oneshot::Sender<Result<Event, ActionError>>),
+    /// The slot's pause flag has changed. Answered when nothing more is started, or things start again.
+    PauseChanged(oneshot::Sender<()>),
+    /// Start nothing more. Answered when nothing is in flight and all outcomes are durable.
+    Drain(oneshot::Sender<()>),
+}
+
+/// What a connection shows of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ConnectionSnapshot {
+    /// Attempts under way.
+    pub in_flight: usize,
+    /// Events in memory that wait for a slot.
+    pub window: usize,
+    /// Whether more wait in the store than in the window.
+    pub behind: bool,
+    /// Whether nothing new is sent.
+    pub paused: bool,
+    /// How often its actor died and was rebuilt.
+    pub restarts: u32,
+    /// Whether it died too often and is left alone until it is unpaused.
+    pub quarantined: bool,
+}
+
+/// Offers that did not reach their connection; the store has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Missed {
+    /// The lowest place in the queue among them.
+    pub(crate) lowest: (Timestamp, Seq),
+    /// The highest seq among them.
+    pub(crate) highest: Seq,
+}
+
+/// The two ways into a connection's mailbox.
+#[derive(Clone)]
+pub(crate) struct Inbox {
+    pub(crate) offers: Recipient<Offers>,
+    pub(crate) asks: Recipient<Ask>,
+}
+
+/// A connection, as others see it.
+#[derive(Default)]
+pub(crate) struct Slot {
+    /// Absent while its actor is being rebuilt or is quarantined.
+    inbox: RwLock<Option<Inbox>>,
+    /// Written by the writer's thread, taken by the actor whenever it handles anything.
+    missed: Mutex<Option<Missed>>,
+    /// Whether `missed` holds anything: what the actor looks at first, because it is cheap.
+    raised: AtomicBool,
+    /// Written by the directory before the record and by the gateway at start; the actor obeys it.
+    paused: AtomicBool,
+    /// Written by the actor after whatever it handles, and by the gateway when it restarts one.
+    snapshot: Mutex<ConnectionSnapshot>,
+}
+
+impl Slot {
+    /// Hands over offers, or remembers that they were missed.
+    pub(crate) fn offer(&self, offers: Vec<Offer>) {
+        let Some((lowest, highest)) = span(&offers) else { return };
+        let sent = self.inbox.read().as_ref().is_some_and(|inbox| inbox.offers.try_send(Offers(offers)).is_ok());
+        if !sent {
+            let mut missed = self.missed.lock();
+            *missed = Some(match *missed {
+                Some(before) => Missed { lowest: before.lowest.min(lowest), highest: before.highest.max(highest) },
+                None => Missed { lowest, highest },
+            });
+            self.raised.store(true, Ordering::Release);
+        }
+    }
+
+    /// What was missed since the last time this was asked.
+    pub(crate) fn take_missed(&self) -> Option<Missed> {
+        if !self.raised.load(Ordering::Acquire) {
+            return None;
+        }
+        let mut missed = self.missed.lock();
+        self.raised.store(false, Ordering::Release);
+        missed.take()
+    }
+
+    /// Asks the actor.
+    ///
+    /// # Errors
+    ///
+    /// `Busy` when there is no actor now or its mailbox is full.
+    pub(crate) fn ask(&self, ask: Ask) -> Result<(), ActionError> {
+        match self.inbox.read().as_ref() {
+            Some(inbox) => inbox.asks.try_send(ask).map_err(|_| ActionError::Busy),
+            None => Err(ActionError::Busy),
+        }
+    }
+
+    /// Opens or closes the way to the actor.
+    pub(crate) fn set_inbox(&self, inbox: Option<Inbox>) {
+        *self.inbox.write() = inbox;
+    }
+
+    /// Whether nothing new may be sent.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Acquire)
+    }
+
+    /// Says whether anything may be sent; an actor that runs must be told, too.
+    pub(crate) fn set_paused(&self, paused: bool) {
+        self.paused.store(paused, Ordering::Release);
+    }
+
+    /// What the connection shows of itself.
+    pub(crate) fn snapshot(&self) -> ConnectionSnapshot {
+        *self.snapshot.lock()
+    }
+
+    /// Changes what it shows.
+    pub(crate) fn show(&self, change: impl FnOnce(&mut ConnectionSnapshot)) {
+        change(&mut self.snapshot.lock());
+    }
+}
+
+/// The lowest place and the highest seq of what is offered.
+fn span(offers: &[Offer]) -> Option<((Timestamp, Seq), Seq)> {
+    let lowest = offers.iter().filter_map(|offer| offer.event.queue_key()).min()?;
+    let highest = offers.iter().map(|offer| offer.event.seq).max()?;
+    Some((lowest, highest))
+}
+
+/// All connections that have an actor, had one, or will have one again.
+#[derive(Default)]
+pub(crate) struct Registry {
+    slots: RwLock<HashMap<ConnectionId, Arc<Slot>>>,
+}
+
+impl Registry {
+    /// The slot of a connection.
+    pub(crate) fn slot(&self, connection: ConnectionId) -> Option<Arc<Slot>> {
+        self.slots.read().get(&connection).cloned()
+    }
+
+    /// The slot of a connection, made when there is none.
+    pub(crate) fn slot_or_new(&self, connection: ConnectionId) -> Arc<Slot> {
+        Arc::clone(self.slots.write().entry(connection).or_default())
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> Vec<Arc<Slot>> {
+        self.slots.read().values().cloned().collect()
+    }
+}
+
+impl CommitListener for Registry {
+    fn offered(&self, connection: ConnectionId, offers: Vec<Offer>) {
+        // Without a slot there has been no actor yet: the first one begins by reading the store, where these are.
+        if let Some(slot) = self.slots.read().get(&connection) {
+            slot.offer(offers);
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What every step of a delivery keeps, named once: asserted in debug builds and checked by the property tests.
+
+use super::{Delivery, Input, Moment, Record, Step, Then};
+use crate::domain::{AttemptTrigger, Phase, rule::RETRIES_MAX};
+
+/// The names of the invariants that a step breaks.
+#[must_use]
+pub fn broken(before: &Delivery, input: Input, at: &Moment<'_>, step: &Step) -> Vec<&'static str> {
+    let checks = [
+        ("I2: settled is final, except for a manual retry", settled_is_final(before, input, step)),
+        ("I3: automatic attempts stay within the rule's limit", attempts_are_bounded(step)),
+        ("I4: a live delivery waits for exactly one thing", waits_for_one_thing(step)),
+        ("I6: no automatic retry is early", never_early(at, step)),
+        ("versions count what is recorded", versions_count_records(before, step)),
+    ];
+    checks.into_iter().filter(|(_, holds)| !holds).map(|(name, _)| name).collect()
+}
+
+fn settled_is_final(before: &Delivery, input: Input, step: &Step) -> bool {
+    let settled = before.flight.is_none() && before.event.phase.is_settled();
+    !settled || matches!(input, Input::RetryNow) || step.next == *before
+}
+
+fn attempts_are_bounded(step: &Step) -> bool {
+    let automatic =
+        step.next.event.attempts.iter().filter(|attempt| attempt.trigger == AttemptTrigger::Automatic).count();
+    automatic <= RETRIES_MAX as usize
+}
+
+fn waits_for_one_thing(step: &Step) -> bool {
+    let flying = step.next.flight.is_some();
+    match step.then {
+        Then::Send { .. } => flying,
+        Then::Nothing => flying || matches!(step.next.event.phase, Phase::Ready { .. }),
+        Then::Enqueue => !flying && matches!(step.next.event.phase, Phase::Ready { .. }),
+        Then::Timer { due_at } => !flying && step.next.event.phase == Phase::Waiting { due_at },
+        Then::Settle => !flying && step.next.event.phase.is_settled(),
+        Then::Refuse(_) => step.next.event.phase.is_settled(),
+    }
+}
+
+fn never_early(at: &Moment<'_>, step: &Step) -> bool {
+    match (step.then, step.record) {
+        // Sent by the rule: its due time has passed.
+        (Then::Send { trigger: AttemptTrigger::Automatic, .. }, _) => {
+            step.next.event.phase.due_at().is_none_or(|due_at| due_at <= at.now)
+        }
+        // Scheduled by the rule: not before the failure and its delay.
+        (Then::Timer { due_at }, Some(Record::Attempt(attempt))) => {
+            attempt.trigger == AttemptTrigger::Manual || due_at >= attempt.ended_at()
+        }
+        (Then::Timer { .. }, Some(Record::Transition) | None)
+        | (Then::Send { .. } | Then::Nothing | Then::Enqueue | Then::Settle | Then::Refuse(_), _) => true,
+    }
+}
+
+fn versions_count_records(before: &Delivery, step: &Step) -> bool {
+    let raised = u32::from(step.record.is_some());
+    step.next.event.version == before.event.version + raised && (raised == 1 || step.next.event == before.event)
+}

@@ -1,0 +1,331 @@
+//! The read side: pages of events and attempts with opaque cursors, single ones with everything that is kept of them.
+//!
+//! Reads of the store block, so each runs on a blocking thread. Never changes anything.
+
+use std::sync::Arc;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+pub use crate::store::{EventFilter, StoreError, StoredAttempt};
+use crate::{
+    clock::Clock,
+    domain::{AttemptId, AttemptSummary, Configuration, Event, EventId, Request, Seq, Timestamp},
+    store::{PageRequest, SeqBound, Store},
+};
+
+/// Where a page begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start<K> {
+    /// At the beginning.
+    First,
+    /// Behind this key (`next`).
+    After(K),
+    /// So that it ends just before this key (`prev`).
+    Before(K),
+}
+
+/// Which page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageQuery<K> {
+    /// Newest first when true.
+    pub descending: bool,
+    /// Where it begins.
+    pub start: Start<K>,
+    /// At most this many.
+    pub limit: usize,
+}
+
+/// A page with the keys that lead on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T, K> {
+    /// In the order asked for.
+    pub items: Vec<T>,
+    /// What [`Start::After`] takes to go on, when there is more.
+    pub next: Option<K>,
+    /// What [`Start::Before`] takes to go back, when there is something.
+    pub prev: Option<K>,
+}
+
+/// One finished attempt in a list.
+#[derive(Debug, Clone)]
+pub struct AttemptRow {
+    /// Its event.
+    pub event: Arc<Event>,
+    /// Its number, from 1.
+    pub number: u32,
+    /// What is known of it.
+    pub summary: AttemptSummary,
+}
+
+/// The order of attempts: when they started, then their ids.
+pub type AttemptKey = (Timestamp, AttemptId);
+
+impl AttemptRow {
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> AttemptId {
+        self.event.id().attempt(self.number)
+    }
+
+    /// Its place in lists.
+    #[must_use]
+    pub fn key(&self) -> AttemptKey {
+        (self.summary.started_at, self.id())
+    }
+}
+
+/// A key that travels through clients as a cursor: opaque text, not a secret.
+pub trait CursorKey: Sized {
+    /// The cursor.
+    fn encode(&self) -> String;
+    /// Reads a cursor; `None` when it is not one of ours, or one of another list.
+    fn decode(text: &str) -> Option<Self>;
+}
+
+/// First bytes of cursors, so that one of another list is refused.
+const EVENTS: u8 = 1;
+const ATTEMPTS: u8 = 2;
+
+fn cursor_bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
+    URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
+}
+
+impl CursorKey for Seq {
+    fn encode(&self) -> String {
+        let mut bytes = [EVENTS; 9];
+        bytes[1..].copy_from_slice(&self.to_be_bytes());
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    fn decode(text: &str) -> Option<Self> {
+        let [EVENTS, seq @ ..] = cursor_bytes::<9>(text)? else { return None };
+        Some(Self::from_be_bytes(seq))
+    }
+}
+
+impl CursorKey for AttemptKey {
+    fn encode(&self) -> String {
+        let mut bytes = [ATTEMPTS; 25];
+        bytes[1..9].copy_from_slice(&self.0.ms().to_be_bytes());
+        bytes[9..].copy_from_slice(&self.1.bits().to_be_bytes());
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    fn decode(text: &str) -> Option<Self> {
+        let bytes = cursor_bytes::<25>(text)?;
+        let [ATTEMPTS, rest @ ..] = bytes else { return None };
+        let (at, id) = rest.split_first_chunk::<8>()?;
+        let id = id.first_chunk::<16>()?;
+        Some((Timestamp::from_ms(i64::from_be_bytes(*at)), AttemptId::from_bits(u128::from_be_bytes(*id))))
+    }
+}
+
+/// Answers questions about events and attempts.
+#[derive(Clone)]
+pub struct Query {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Query {
+    /// Reads from `store`.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, clock }
+    }
+
+    /// The configuration as it is now.
+    #[must_use]
+    pub fn configuration(&self) -> Arc<Configuration> {
+        self.store.configuration()
+    }
+
+    /// Whether questions can be answered.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::ready`].
+    pub fn ready(&self) -> Result<(), StoreError> {
+        self.store.ready()
+    }
+
+    /// Whether requests are taken.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::accepting`].
+    pub fn accepting(&self) -> Result<(), StoreError> {
+        self.store.accepting()
+    }
+
+    /// The time that statuses are derived at.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let store = Arc::clone(&self.store);
+        let done = actix_web::web::block(move || read(store.as_ref())).await;
+        done.unwrap_or_else(|_| Err(StoreError::Io("a reading thread died".to_owned())))
+    }
+
+    /// A page of events.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::events`].
+    pub async fn events(&self, filter: EventFilter, page: PageQuery<Seq>) -> Result<Page<Event, Seq>, StoreError> {
+        if page.limit == 0 {
+            return Ok(Page { items: vec![], next: None, prev: None });
+        }
+        let now = self.now();
+        self.blocking(move |store| {
+            let (backwards, from) = match page.start {
+                Start::First => (false, SeqBound::Start),
+                Start::After(seq) => (false, SeqBound::After(seq)),
+                Start::Before(seq) => (true, SeqBound::After(seq)),
+            };
+            let request = PageRequest { descending: page.descending != backwards, from, limit: page.limit };
+            let mut found = store.events(&filter, &request, now)?;
+            if backwards {
+                found.events.reverse();
+            }
+            Ok(with_keys(found.events, |event| event.seq, page.start, found.more))
+        })
+        .await
+    }
+
+    /// One event and its request; no request when its bytes are damaged.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::event`].
+    pub async fn event(&self, id: EventId) -> Result<(Event, Option<Request>), StoreError> {
+        self.blocking(move |store| {
+            let mut found = store.event(id)?;
+            let mut request = store.request(found.payload_ref);
+            // Retention may have moved it between the two readings.
+            if request == Err(StoreError::NotFound) {
+                found = store.event(id)?;
+                request = store.request(found.payload_ref);
+            }
+            match request {
+                Ok(request) => Ok((found.event, Some(request))),
+                Err(StoreError::NotFound | StoreError::Damaged(_)) => Ok((found.event, None)),
+                Err(error) => Err(error),
+            }
+        })
+        .await
+    }
+
+    /// A page of the finished attempts of some events; events that are not there have none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::event`].
+    pub async fn attempts(
+        &self,
+        events: Vec<EventId>,
+        page: PageQuery<AttemptKey>,
+    ) -> Result<Page<AttemptRow, AttemptKey>, StoreError> {
+        self.blocking(move |store| {
+            let mut rows = Vec::new();
+            for id in events {
+                match store.event(id) {
+                    Ok(found) => rows.extend(rows_of(found.event)),
+                    Err(StoreError::NotFound) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(page_of(rows, page))
+        })
+        .await
+    }
+
+    /// One attempt with what is kept of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::attempt`].
+    pub async fn attempt(&self, id: AttemptId) -> Result<StoredAttempt, StoreError> {
+        self.blocking(move |store| store.attempt(id)).await
+    }
+}
+
+fn rows_of(event: Event) -> impl Iterator<Item = AttemptRow> {
+    let event = Arc::new(event);
+    let count = event.attempts.len();
+    (0..count).map(move |index| AttemptRow {
+        number: u32::try_from(index + 1).unwrap_or(u32::MAX),
+        summary: event.attempts[index],
+        event: Arc::clone(&event),
+    })
+}
+
+/// Cuts a page out of all rows: attempts of a few events are few.
+fn page_of(mut rows: Vec<AttemptRow>, page: PageQuery<AttemptKey>) -> Page<AttemptRow, AttemptKey> {
+    rows.sort_by_key(AttemptRow::key);
+    rows.dedup_by_key(|row| row.key());
+    if page.descending {
+        rows.reverse();
+    }
+    let is_before = |row: &AttemptRow, key| if page.descending { row.key() > key } else { row.key() < key };
+    let (begin, end) = match page.start {
+        Start::First => (0, page.limit),
+        Start::After(key) => {
+            let begin = rows.partition_point(|row| is_before(row, key) || row.key() == key);
+            (begin, begin + page.limit)
+        }
+        Start::Before(key) => {
+            let end = rows.partition_point(|row| is_before(row, key));
+            (end.saturating_sub(page.limit), end)
+        }
+    };
+    let end = end.min(rows.len());
+    let more = match page.start {
+        Start::First | Start::After(_) => end < rows.len(),
+        Start::Before(_) => begin > 0,
+    };
+    let items = rows.drain(begin..end).collect();
+    with_keys(items, AttemptRow::key, page.start, more)
+}
+
+/// Adds the keys that lead on; `more` tells whether there is more in the direction of travel.
+fn with_keys<T, K: Copy>(items: Vec<T>, key: impl Fn(&T) -> K, start: Start<K>, more: bool) -> Page<T, K> {
+    let (first, last) = (items.first().map(&key), items.last().map(&key));
+    let (next, prev) = match start {
+        Start::First => (last.filter(|_| more), None),
+        // Whoever came here by a key came from somewhere.
+        Start::After(_) => (last.filter(|_| more), first),
+        Start::Before(_) => (last, first.filter(|_| more)),
+    };
+    Page { items, next, prev }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_cursor_is_read_back_and_by_its_own_list_only(seq: u64, at: i64, bits: u128) {
+            let key: AttemptKey = (Timestamp::from_ms(at), AttemptId::from_bits(bits));
+            prop_assert_eq!(Seq::decode(&CursorKey::encode(&seq)), Some(seq));
+            prop_assert_eq!(AttemptKey::decode(&CursorKey::encode(&key)), Some(key));
+            prop_assert_eq!(AttemptKey::decode(&CursorKey::encode(&seq)), None);
+            prop_assert_eq!(Seq::decode(&CursorKey::encode(&key)), None);
+        }
+
+        #[test]
+        fn any_text_is_a_cursor_or_not_but_never_a_panic(text: String) {
+            Seq::decode(&text);
+            AttemptKey::decode(&text);
+        }
+    }
+}

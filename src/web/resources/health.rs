@@ -1,0 +1,31 @@
+//! `/-/healthz`: the process lives. `/-/readyz`: it takes requests and answers questions, or says what is missing.
+
+use actix_web::HttpResponse;
+use serde_json::json;
+
+use super::{Access, Answer, Call, Route};
+
+/// What this resource answers to.
+pub const ROUTES: &[Route] = &[
+    Route { method: "GET", path: "/-/healthz", access: Access::Open, handler: |call| Box::pin(alive(call)) },
+    Route { method: "GET", path: "/-/readyz", access: Access::Open, handler: |call| Box::pin(ready(call)) },
+];
+
+#[expect(clippy::unused_async, reason = "handlers are")]
+async fn alive(_: Call) -> Answer {
+    Ok(HttpResponse::Ok().json(json!({ "status": "ok" })))
+}
+
+#[expect(clippy::unused_async, reason = "handlers are")]
+async fn ready(call: Call) -> Answer {
+    let query = &call.state.query;
+    let reason = |name: &str, result: Result<(), crate::query::StoreError>| {
+        result.err().map(|error| json!({ "check": name, "reason": error.to_string() }))
+    };
+    let reasons: Vec<_> =
+        [reason("accepting", query.accepting()), reason("state", query.ready())].into_iter().flatten().collect();
+    if reasons.is_empty() {
+        return Ok(HttpResponse::Ok().json(json!({ "status": "ok", "reasons": reasons })));
+    }
+    Ok(HttpResponse::ServiceUnavailable().json(json!({ "status": "unavailable", "reasons": reasons })))
+}

@@ -1,0 +1,182 @@
+//! The API's resources, one file each. A resource is a table of routes; `routes` puts the tables together.
+
+pub mod attempts;
+pub mod connections;
+pub mod destinations;
+pub mod events;
+pub mod health;
+pub mod sources;
+
+use std::{str::FromStr, sync::Arc};
+
+use actix_web::{HttpResponse, web::Data};
+use bytes::Bytes;
+use futures_util::future::LocalBoxFuture;
+use serde_json::{Value, json};
+
+use super::{
+    error::ApiError,
+    fields::Fields,
+    parameters::Parameters,
+    profiles::{Profile, Version, v2025_07_01},
+    routes::ApiState,
+};
+use crate::{
+    actors::ActionError,
+    domain::{Configuration, EventStatus},
+    query::{CursorKey, Page, PageQuery},
+};
+
+/// What a handler answers.
+pub type Answer = Result<HttpResponse, ApiError>;
+
+/// Who may call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Whoever has a key.
+    Key,
+    /// Everybody.
+    Open,
+}
+
+/// One entry of a resource's table.
+pub struct Route {
+    /// Its method.
+    pub method: &'static str,
+    /// Its path; `{id}` stands for a segment that the handler gets.
+    pub path: &'static str,
+    /// Who may call it.
+    pub access: Access,
+    /// What answers.
+    pub handler: fn(Call) -> LocalBoxFuture<'static, Answer>,
+}
+
+impl Route {
+    /// A route that needs a key.
+    pub const fn new(
+        method: &'static str,
+        path: &'static str,
+        handler: fn(Call) -> LocalBoxFuture<'static, Answer>,
+    ) -> Self {
+        Self { method, path, access: Access::Key, handler }
+    }
+}
+
+/// One call of a route: everything a handler needs, checked as far as all routes are alike.
+pub struct Call {
+    /// What the API is built from.
+    pub state: Data<ApiState>,
+    /// Which shapes are asked for.
+    pub version: Version,
+    /// The segment in the place of `{id}`; empty for paths without.
+    pub id: String,
+    /// The query string.
+    pub parameters: Parameters,
+    /// The body; empty for `GET`.
+    pub body: Bytes,
+}
+
+impl Call {
+    /// The configuration as it is now.
+    pub fn configuration(&self) -> Arc<Configuration> {
+        self.state.query.configuration()
+    }
+
+    /// The id in the path.
+    ///
+    /// # Errors
+    ///
+    /// 404 for what is no id of this kind: clients look such things up by name next.
+    pub fn id<Id: FromStr<Err = crate::domain::id::IdError>>(&self) -> Result<Id, ApiError> {
+        self.id.parse().map_err(|error: crate::domain::id::IdError| ApiError::not_found(error.to_string()))
+    }
+
+    /// The fields of the body.
+    ///
+    /// # Errors
+    ///
+    /// 400 and 422, see [`Fields::of_body`].
+    pub fn fields(&self) -> Result<Fields, ApiError> {
+        Fields::of_body(&self.body)
+    }
+
+    /// Refuses a body that says something, where nothing can be said.
+    ///
+    /// # Errors
+    ///
+    /// 400 and 422.
+    pub fn no_fields(&self) -> Result<(), ApiError> {
+        self.fields()?.finish()
+    }
+
+    /// Whether `include=config.auth` was asked for.
+    ///
+    /// # Errors
+    ///
+    /// 422 for another value.
+    pub fn includes_auth(&self) -> Result<bool, ApiError> {
+        match self.parameters.one("include")? {
+            None => Ok(false),
+            Some("config.auth") => Ok(true),
+            Some(_) => Err(ApiError::unprocessable("`include` takes config.auth here")),
+        }
+    }
+
+    /// What shapes need beside the thing itself.
+    pub fn context<'a>(&'a self, configuration: &'a Configuration) -> v2025_07_01::Context<'a> {
+        match self.version.profile {
+            Profile::V2025_07_01 => v2025_07_01::Context {
+                configuration,
+                ingress_url: self.state.ingress_url.trim_end_matches('/'),
+                now: self.state.query.now(),
+                with_auth: false,
+            },
+        }
+    }
+}
+
+/// 200 with a shape.
+#[must_use]
+pub fn ok(shape: &Value) -> HttpResponse {
+    HttpResponse::Ok().json(shape)
+}
+
+/// 200 with a page of shapes.
+#[must_use]
+pub fn ok_page<T, K: CursorKey>(asked: &PageQuery<K>, page: &Page<T, K>, shape: impl Fn(&T) -> Value) -> HttpResponse {
+    let models: Vec<Value> = page.items.iter().map(shape).collect();
+    let mut pagination = json!({
+        "order_by": "created_at",
+        "dir": if asked.descending { "desc" } else { "asc" },
+        "limit": asked.limit,
+    });
+    for (name, key) in [("next", &page.next), ("prev", &page.prev)] {
+        if let Some(key) = key {
+            pagination[name] = json!(key.encode());
+        }
+    }
+    ok(&json!({ "pagination": pagination, "count": models.len(), "models": models }))
+}
+
+impl From<ActionError> for ApiError {
+    fn from(error: ActionError) -> Self {
+        use crate::domain::directory::ConfigError;
+        match error {
+            ActionError::NotFound => Self::not_found("there is no such event, or it is no longer kept"),
+            ActionError::AlreadySettled { status } => settled(status),
+            ActionError::Config(error @ ConfigError::NotFound { .. }) => Self::not_found(error.to_string()),
+            ActionError::Config(error @ (ConfigError::Invalid { .. } | ConfigError::NameTaken { .. })) => {
+                Self::unprocessable(error.to_string())
+            }
+            ActionError::Store(error) => error.into(),
+            ActionError::Busy => Self::unavailable("BUSY", "busy: try again in a moment"),
+        }
+    }
+}
+
+fn settled(status: EventStatus) -> ApiError {
+    ApiError::unprocessable(format!(
+        "the event is already settled, its status is {}: retry it instead",
+        status.as_str()
+    ))
+}

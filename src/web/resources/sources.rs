@@ -1,0 +1,104 @@
+//! Sources: where requests arrive.
+
+use serde_json::Value;
+
+use super::{Answer, Call, Route, ok};
+use crate::{
+    domain::{
+        HttpMethod, SourceId,
+        directory::{Command, NewSource},
+    },
+    web::{
+        error::{ApiError, quoted},
+        fields::Fields,
+        profiles::v2025_07_01 as shapes,
+    },
+};
+
+/// What this resource answers to.
+pub const ROUTES: &[Route] = &[
+    Route::new("POST", "/sources", |call| Box::pin(create(call))),
+    Route::new("GET", "/sources/{id}", |call| Box::pin(one(call))),
+];
+
+/// Where a body names no type.
+const KIND_DEFAULT: &str = "WEBHOOK";
+/// Takes requests in a way of its own that is not built.
+const KIND_LATER: &str = "PUBLISH_API";
+/// Characters of a type at most: twice the longest known.
+const KIND_CHARS_MAX: usize = 40;
+/// The API's default: all but GET.
+const METHODS_DEFAULT: [HttpMethod; 4] = [HttpMethod::Post, HttpMethod::Put, HttpMethod::Patch, HttpMethod::Delete];
+
+async fn create(call: Call) -> Answer {
+    call.parameters.check(&[], &[])?;
+    let new = read(call.fields()?)?;
+    let name = new.name.clone();
+    let applied = call.state.gateway.apply(Command::CreateSource(new)).await?;
+    let configuration = applied.configuration;
+    let source = configuration.sources.values().find(|source| source.name == name);
+    let source = source.ok_or_else(|| ApiError::internal("a source is not there after it was created"))?;
+    Ok(ok(&shapes::source(call.context(&configuration), source)))
+}
+
+#[expect(clippy::unused_async, reason = "handlers are")]
+async fn one(call: Call) -> Answer {
+    call.parameters.check(&["include"], &[])?;
+    // Sources have no credentials yet, so there is nothing to show or to mask.
+    call.includes_auth()?;
+    let id: SourceId = call.id()?;
+    let configuration = call.configuration();
+    let source =
+        configuration.sources.get(&id).ok_or_else(|| ApiError::not_found(format!("there is no source {id}")))?;
+    Ok(ok(&shapes::source(call.context(&configuration), source)))
+}
+
+/// Reads `{name, type?, description?, config?}`, of a body or inline in a connection.
+///
+/// # Errors
+///
+/// 422 naming the field.
+pub fn read(mut fields: Fields) -> Result<NewSource, ApiError> {
+    let name = fields.required_text("name")?;
+    let description = fields.text("description")?;
+    let kind = fields.text("type")?.unwrap_or_else(|| KIND_DEFAULT.to_owned());
+    let is_word = |kind: &str| {
+        (1..=KIND_CHARS_MAX).contains(&kind.len())
+            && kind.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b"_-".contains(&byte))
+    };
+    if !is_word(&kind) {
+        return Err(fields.refusal("type", "must be a source type in upper case, such as WEBHOOK"));
+    }
+    if kind == KIND_LATER {
+        return Err(fields.refusal("type", "PUBLISH_API is not available yet: use WEBHOOK"));
+    }
+    let mut allowed_http_methods = METHODS_DEFAULT.to_vec();
+    if let Some(mut config) = fields.object("config")? {
+        config.later("custom_response")?;
+        config.later("auth_type")?;
+        config.later("auth")?;
+        if let Some(methods) = config.list("allowed_http_methods")? {
+            allowed_http_methods = read_methods(&config, &methods)?;
+        }
+        config.finish()?;
+    }
+    fields.finish()?;
+    Ok(NewSource { name, description, kind, allowed_http_methods })
+}
+
+fn read_methods(config: &Fields, methods: &[Value]) -> Result<Vec<HttpMethod>, ApiError> {
+    let mut read = Vec::new();
+    for method in methods {
+        let known = method.as_str().and_then(HttpMethod::parse).ok_or_else(|| {
+            let why = format!("has {} in it: known are GET, POST, PUT, PATCH and DELETE", quoted(&method.to_string()));
+            config.refusal("allowed_http_methods", &why)
+        })?;
+        if !read.contains(&known) {
+            read.push(known);
+        }
+    }
+    if read.is_empty() {
+        return Err(config.refusal("allowed_http_methods", "must name at least one method"));
+    }
+    Ok(read)
+}

@@ -1,0 +1,130 @@
+//! The API's routes: one table, put together from the resources' own, and one way through it for every request.
+//!
+//! Key, version, path, method, parameters, body: checked here in this order and once for all, so that every refusal
+//! has the API's shape and nothing that was not let in is read.
+
+use std::str;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap},
+    web::{self, Data, Payload, ServiceConfig},
+};
+use bytes::Bytes;
+
+use super::{
+    auth,
+    body::{self, Limits},
+    error::{ApiError, quoted},
+    later::LATER,
+    parameters::Parameters,
+    profiles::Version,
+    resources::{Access, Call, Route, attempts, connections, destinations, events, health, sources},
+};
+use crate::{actors::GatewayHandle, query::Query};
+
+/// Bytes of a body of the API at most: a hundred times what any of its objects needs.
+pub const API_BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// Every resource's table.
+const TABLES: [&[Route]; 6] =
+    [health::ROUTES, sources::ROUTES, destinations::ROUTES, connections::ROUTES, events::ROUTES, attempts::ROUTES];
+
+/// What the API is built from.
+pub struct ApiState {
+    /// The read side, and the store behind it.
+    pub query: Query,
+    /// The way to whoever changes things.
+    pub gateway: GatewayHandle,
+    /// `ingress.public_url`: where senders reach the ingress listener.
+    pub ingress_url: String,
+}
+
+/// Sets up an app of the API's listener: every request comes here.
+pub fn configure(app: &mut ServiceConfig, state: Data<ApiState>) {
+    app.app_data(state).default_service(web::to(api));
+}
+
+async fn api(request: HttpRequest, payload: Payload, state: Data<ApiState>) -> Result<HttpResponse, ApiError> {
+    let path = request.uri().path();
+    let method = request.method().as_str();
+    let version = Version::split(path);
+    let found = match &version {
+        Ok((version, rest)) => find(method, rest).map(|found| (*version, found)),
+        Err(error) => Err(error.clone()),
+    };
+    let is_open = matches!(&found, Ok((_, (route, _))) if route.access == Access::Open);
+    if !is_open {
+        // Before anything is told about what is there.
+        auth::authorize(request.headers(), &state.query.configuration())?;
+    }
+    let (version, (route, id)) = found?;
+    let parameters = Parameters::parse(request.uri().query().unwrap_or_default(), !version.dated)?;
+    let body = if method == "GET" { Bytes::new() } else { json_body(&request, payload).await? };
+    let call = Call { state: Data::clone(&state), version, id, parameters, body };
+    (route.handler)(call).await
+}
+
+/// The route behind a path and the segment in the place of `{id}`, or why there is none.
+fn find(method: &str, path: &str) -> Result<(&'static Route, String), ApiError> {
+    let mut allowed: Vec<&str> = Vec::new();
+    for route in TABLES.iter().copied().flatten() {
+        if let Some(id) = matched(route.path, path) {
+            if route.method == method {
+                return Ok((route, id.to_owned()));
+            }
+            allowed.push(route.method);
+        }
+    }
+    for (later, methods) in LATER {
+        if matched(later, path).is_some() {
+            if methods.contains(&method) {
+                let message = format!("{method} {later} is part of the API, and not available yet");
+                return Err(ApiError::not_implemented(message));
+            }
+            allowed.extend(*methods);
+        }
+    }
+    if allowed.is_empty() {
+        return Err(ApiError::not_found(format!("{} is not a path of the API", quoted(path))));
+    }
+    allowed.sort_unstable();
+    allowed.dedup();
+    Err(ApiError::method_not_allowed(method, &allowed))
+}
+
+/// Whether a path is of a pattern, and its first segment in the place of an `{id}`; empty for patterns without.
+fn matched<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
+    let (mut segments, mut id) = (path.split('/'), None);
+    for wanted in pattern.split('/') {
+        let segment = segments.next()?;
+        if wanted == "{id}" && !segment.is_empty() {
+            id.get_or_insert(segment);
+        } else if wanted != segment {
+            return None;
+        }
+    }
+    segments.next().is_none().then(|| id.unwrap_or_default())
+}
+
+/// Reads a body that says it is JSON, or says nothing.
+async fn json_body(request: &HttpRequest, payload: Payload) -> Result<Bytes, ApiError> {
+    let body = body::read(request.headers(), payload, Limits { bytes_max: API_BODY_BYTES_MAX, permit: None }).await?;
+    if !body.is_empty() {
+        check_media_type(request.headers())?;
+    }
+    Ok(body)
+}
+
+fn check_media_type(headers: &HeaderMap) -> Result<(), ApiError> {
+    if headers.get(CONTENT_ENCODING).is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(ApiError::unsupported_media_type("encoded bodies are not read: send it as it is"));
+    }
+    let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(()) };
+    let value = str::from_utf8(value.as_bytes()).unwrap_or_default();
+    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json")) {
+        return Ok(());
+    }
+    Err(ApiError::unsupported_media_type(format!("{} is not read here: send application/json", quoted(value))))
+}

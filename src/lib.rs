@@ -3,4 +3,6 @@
 pub mod clock;
 pub mod domain;
 pub mod store;
+#[cfg(any(test, feature = "test-util"))]
+pub mod testkit;
 pub mod transport;

@@ -27,6 +27,14 @@ impl NumberedBody {
         &self.0
     }
 
+    /// A small body with this number, for tests that send one by one.
+    #[must_use]
+    pub fn numbered(number: u64) -> Vec<u8> {
+        let Self(mut body) = Self::new(BYTES_MIN);
+        Self::stamp(&mut body, number, 0);
+        body
+    }
+
     /// Writes both figures into a body made from a template.
     pub fn stamp(body: &mut [u8], number: u64, sent_us: u64) {
         write_digits(&mut body[NUMBER_AT..NUMBER_AT + DIGITS], number);

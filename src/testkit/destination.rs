@@ -5,6 +5,7 @@
 
 mod serve;
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -25,6 +26,8 @@ pub enum Answer {
     After(Duration, Box<Answer>),
     /// Nothing, until [`TestDestination::release`]; then 200.
     Hang,
+    /// Nothing, until [`TestDestination::release`]; then the other answer.
+    HangThen(Box<Answer>),
     /// The connection closes in order, without an answer.
     Close,
     /// The connection is reset, without an answer.
@@ -152,6 +155,18 @@ impl TestDestination {
         let mut state = self.shared.state.lock();
         state.looked_at = state.requests.len();
         state.requests.clone()
+    }
+
+    /// How often each numbered body has come so far; counts as looking at all of them.
+    #[must_use]
+    pub fn arrivals(&self) -> BTreeMap<u64, usize> {
+        let mut state = self.shared.state.lock();
+        state.looked_at = state.requests.len();
+        let mut arrivals = BTreeMap::new();
+        for number in state.requests.iter().filter_map(Received::number) {
+            *arrivals.entry(number).or_default() += 1;
+        }
+        arrivals
     }
 
     /// How many requests have come so far.

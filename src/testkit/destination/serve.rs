@@ -143,9 +143,10 @@ impl Shared {
                 self.hold(Some(Instant::now() + delay));
                 self.respond(stream, *then)
             }
-            Answer::Hang => {
+            Answer::Hang => self.respond(stream, Answer::HangThen(Box::new(Answer::Status(200)))),
+            Answer::HangThen(then) => {
                 self.hold(None);
-                self.respond(stream, Answer::Status(200))
+                self.respond(stream, *then)
             }
             Answer::Close => Ok(Then::Close),
             Answer::Reset => {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use hookgate::testkit::process::{cpu_us, peak_rss_kib};
@@ -14,8 +14,8 @@ use crate::sink::Sink;
 
 /// Connections of the load generator: enough that a group commit never waits for requests.
 const LOAD_SENDERS: usize = 256;
-/// Acknowledged but not yet delivered at most: both relays run in a steady state, neither hides in a backlog.
-const BACKLOG_EVENTS_MAX: u64 = 4096;
+/// Sent but not yet delivered at most: both relays run in a steady state, neither hides in a backlog.
+const BACKLOG_EVENTS_MAX: usize = 4096;
 /// For what is on its way when the load stops.
 const DRAIN: Duration = Duration::from_secs(20);
 
@@ -51,7 +51,6 @@ impl Gateway {
         let delivered_before = sink.delivered();
         let disk_before = self.disk_bytes();
         let load = Load {
-            acked: Arc::new(AtomicU64::new(delivered_before)),
             backlog: Some((Arc::clone(&sink.delivered), BACKLOG_EVENTS_MAX)),
             clock_us: now_us,
             ..Load::new(self.ingress, self.paths.clone(), LOAD_SENDERS)

@@ -2,19 +2,24 @@
 //!
 //! It shares the machine with what it measures, so the request bytes are made once and only figures are rewritten.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
 use super::NumberedBody;
 
 /// Longest answer of a gateway's ingress that is understood: far more than it ever sends.
 const ANSWER_BYTES_MAX: usize = 8 * 1024;
+/// Between two looks at what has arrived: far more often than a backlog worth bounding empties.
+const ROOM_INTERVAL: Duration = Duration::from_millis(1);
 
 /// What is sent, and how.
 #[derive(Clone)]
@@ -33,8 +38,8 @@ pub struct Load {
     pub acked: Arc<AtomicU64>,
     /// Set to end it.
     pub stop: Arc<AtomicBool>,
-    /// Counts what has arrived at the other end, and how far that may lag behind `acked` before senders wait.
-    pub backlog: Option<(Arc<AtomicU64>, u64)>,
+    /// Counts what has arrived at the other end, and how many requests may be on their way there before senders wait.
+    pub backlog: Option<(Arc<AtomicU64>, usize)>,
     /// Tells the time that is written into bodies, in microseconds.
     pub clock_us: fn() -> u64,
 }
@@ -90,8 +95,16 @@ impl Load {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.expect("a runtime needs nothing but a few descriptors");
         let numbers = AtomicU64::new(self.first_number);
-        let senders = (0..self.senders).map(|index| self.send_all(&self.paths[index % self.paths.len()], &numbers));
-        let parts = runtime.block_on(futures_util::future::join_all(senders));
+        let most = self.backlog.as_ref().map_or(Semaphore::MAX_PERMITS, |(_, most)| *most);
+        let room = Semaphore::new(most);
+        let senders =
+            (0..self.senders).map(|index| self.send_all(&self.paths[index % self.paths.len()], &numbers, &room));
+        let parts = runtime.block_on(async {
+            tokio::select! {
+                parts = join_all(senders) => parts,
+                never = self.make_room(&room) => match never {},
+            }
+        });
         let mut report = LoadReport { next_number: numbers.into_inner(), ..LoadReport::default() };
         for part in parts {
             report.acked.extend(part.acked);
@@ -102,7 +115,7 @@ impl Load {
         report
     }
 
-    async fn send_all(&self, path: &str, numbers: &AtomicU64) -> LoadReport {
+    async fn send_all(&self, path: &str, numbers: &AtomicU64, room: &Semaphore) -> LoadReport {
         let mut report = LoadReport::default();
         let Ok(mut stream) = TcpStream::connect(self.address).await else { return report };
         if stream.set_nodelay(true).is_err() {
@@ -118,10 +131,9 @@ impl Load {
         request.extend_from_slice(template.as_bytes());
         let mut answer = Vec::with_capacity(ANSWER_BYTES_MAX);
         while !self.stop.load(Ordering::Relaxed) {
-            if self.is_behind() {
-                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-                continue;
-            }
+            // Its place becomes free when something arrives, not when this one is answered.
+            let Ok(place) = room.acquire().await else { break };
+            place.forget();
             let number = numbers.fetch_add(1, Ordering::Relaxed);
             NumberedBody::stamp(&mut request[head.len()..], number, (self.clock_us)());
             let started = Instant::now();
@@ -131,7 +143,11 @@ impl Load {
                     report.ack_us.push(u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX));
                     report.acked.push(Acked { number, request_id: request_id(&answer) });
                 }
-                Ok(status) => report.refused.push(status),
+                Ok(status) => {
+                    // It will never arrive.
+                    room.add_permits(1);
+                    report.refused.push(status);
+                }
                 Err(_) => {
                     report.unanswered.push(number);
                     return report;
@@ -141,9 +157,20 @@ impl Load {
         report
     }
 
-    fn is_behind(&self) -> bool {
-        let Some((arrived, most)) = &self.backlog else { return false };
-        self.acked.load(Ordering::Relaxed).saturating_sub(arrived.load(Ordering::Relaxed)) > *most
+    /// Gives senders the places of what has arrived, and ends their waiting when it is over.
+    async fn make_room(&self, room: &Semaphore) -> Infallible {
+        let mut arrived_before = self.backlog.as_ref().map_or(0, |(arrived, _)| arrived.load(Ordering::Relaxed));
+        loop {
+            tokio::time::sleep(ROOM_INTERVAL).await;
+            if let Some((arrived, _)) = &self.backlog {
+                let now = arrived.load(Ordering::Relaxed);
+                room.add_permits(usize::try_from(now - arrived_before).unwrap_or(0));
+                arrived_before = now;
+            }
+            if self.stop.load(Ordering::Relaxed) {
+                room.close();
+            }
+        }
     }
 }
 

@@ -97,7 +97,7 @@ impl Shared {
         let mut reader = BufReader::new(stream);
         let then = loop {
             match Message::read(&mut reader) {
-                Ok(Some(message)) => match self.respond(stream, self.record(message)) {
+                Ok(Some(message)) => match self.record_and_respond(stream, message) {
                     Ok(Then::KeepOpen) => {}
                     Ok(then @ (Then::Close | Then::Reset)) => break then,
                     Err(_) => break Then::Close,
@@ -121,32 +121,35 @@ impl Shared {
         }
     }
 
-    fn record(&self, message: Message) -> Answer {
+    fn record_and_respond(&self, stream: &TcpStream, message: Message) -> io::Result<Then> {
         let mut words = message.start.split(' ').map(str::to_owned);
         let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let mut state = self.state.lock();
         state.requests.push(Received { method, target, message, at: Instant::now() });
         let answer = state.script.pop_front().unwrap_or_else(|| state.otherwise.clone());
+        // Read together with recording: whoever sees the request and releases means this one as well.
+        let releases = state.releases;
         drop(state);
         self.changed.notify_all();
-        answer
+        self.respond(stream, answer, releases)
     }
 
-    fn respond(&self, mut stream: &TcpStream, answer: Answer) -> io::Result<Then> {
+    /// Answers; what hangs waits for a release beyond the first `releases`.
+    fn respond(&self, mut stream: &TcpStream, answer: Answer, releases: u64) -> io::Result<Then> {
         match answer {
-            Answer::Status(status) => self.respond(stream, Answer::Full(status, Vec::new(), Vec::new())),
+            Answer::Status(status) => self.respond(stream, Answer::Full(status, Vec::new(), Vec::new()), releases),
             Answer::Full(status, headers, body) => {
                 stream.write_all(&encode(status, &headers, &body))?;
                 Ok(Then::KeepOpen)
             }
             Answer::After(delay, then) => {
-                self.hold(Some(Instant::now() + delay));
-                self.respond(stream, *then)
+                self.wait_until(Instant::now() + delay);
+                self.respond(stream, *then, releases)
             }
-            Answer::Hang => self.respond(stream, Answer::HangThen(Box::new(Answer::Status(200)))),
+            Answer::Hang => self.respond(stream, Answer::HangThen(Box::new(Answer::Status(200))), releases),
             Answer::HangThen(then) => {
-                self.hold(None);
-                self.respond(stream, *then)
+                self.wait_for_release(releases);
+                self.respond(stream, *then, releases)
             }
             Answer::Close => Ok(Then::Close),
             Answer::Reset => {
@@ -159,7 +162,7 @@ impl Shared {
             }
             Answer::StalledBody => {
                 stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nstalled")?;
-                self.hold(None);
+                self.wait_for_release(releases);
                 Ok(Then::Close)
             }
             Answer::Garbage => {
@@ -174,17 +177,18 @@ impl Shared {
         }
     }
 
-    /// Blocks until the deadline, the next release or the end.
-    fn hold(&self, deadline: Option<Instant>) {
+    /// Blocks until the next release, or the end.
+    fn wait_for_release(&self, releases: u64) {
         let mut state = self.state.lock();
-        let releases = state.releases;
-        while !state.closing && (deadline.is_some() || state.releases == releases) {
-            match deadline {
-                Some(deadline) if self.changed.wait_until(&mut state, deadline).timed_out() => return,
-                Some(_) => {}
-                None => self.changed.wait(&mut state),
-            }
+        while !state.closing && state.releases == releases {
+            self.changed.wait(&mut state);
         }
+    }
+
+    /// Blocks until then, or the end.
+    fn wait_until(&self, deadline: Instant) {
+        let mut state = self.state.lock();
+        while !state.closing && !self.changed.wait_until(&mut state, deadline).timed_out() {}
     }
 }
 

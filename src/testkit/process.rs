@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn a_program_can_be_asked_to_stop() {
-        let (directory, program) =
+        let (directory, program, _forking) =
             script("trap 'echo bye; exit 0' TERM; echo up; while :; do read -r _ <&-; done 2>&-");
         let gateway = Launch::new(program, directory.path()).spawn();
         assert!(poll(PATIENCE, || gateway.output().contains("up").then_some(())).is_some());

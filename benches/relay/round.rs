@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
-use hookgate::testkit::process::{cpu_us, peak_rss_kib};
+use hookgate::testkit::usage::{cpu_us, peak_rss_kib};
 use hookgate::testkit::{Load, poll};
 
 use crate::sink::Sink;

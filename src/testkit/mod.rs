@@ -9,6 +9,7 @@ pub mod destination;
 pub mod http;
 pub mod load;
 pub mod process;
+pub mod usage;
 
 pub use api::{ApiClient, Flow};
 pub use body::NumberedBody;

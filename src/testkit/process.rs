@@ -1,6 +1,5 @@
 //! The real binary as a child process: started on a directory, killed, asked to stop, listened to.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -109,7 +108,10 @@ impl Launch {
     }
 }
 
-/// A running gateway; dropping it kills it.
+/// What a panic leaves in the log: ours, and the standard library's.
+const PANICS: [&str; 2] = ["panic: ", "panicked at"];
+
+/// A running gateway; dropping it kills it, and fails the test if anything in it panicked.
 pub struct GatewayProcess {
     child: Child,
     /// Where sources listen.
@@ -205,6 +207,13 @@ impl Drop for GatewayProcess {
         // Both fail only for a child that has ended already.
         drop(self.child.kill());
         drop(self.child.wait());
+        for listener in self.listeners.drain(..) {
+            drop(listener.join());
+        }
+        let said = self.said.lock();
+        if !std::thread::panicking() {
+            assert!(!PANICS.iter().any(|sign| said.contains(sign)), "the gateway panicked: {said}");
+        }
     }
 }
 
@@ -219,85 +228,5 @@ fn listen(pipe: impl Read + Send + 'static, said: Arc<Mutex<String>>) -> std::th
     })
 }
 
-/// User and system time of a process so far, in microseconds.
-///
-/// # Errors
-///
-/// When the process is gone.
-pub fn cpu_us(pid: u32) -> std::io::Result<u64> {
-    /// `USER_HZ`: what the kernel promises for these figures on every machine.
-    const TICK_US: u64 = 10_000;
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name in parentheses may hold spaces: count from behind it.
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |index: usize| fields.get(index).and_then(|word| word.parse::<u64>().ok()).unwrap_or(0);
-    Ok((ticks(11) + ticks(12)) * TICK_US)
-}
-
-/// The most memory a process had resident so far, in KiB.
-///
-/// # Errors
-///
-/// When the process is gone.
-pub fn peak_rss_kib(pid: u32) -> std::io::Result<u64> {
-    let status = File::open(format!("/proc/{pid}/status"))?;
-    let line = BufReader::new(status).lines().map_while(Result::ok).find(|line| line.starts_with("VmHWM:"));
-    let figure = line.and_then(|line| line.split_whitespace().nth(1).and_then(|word| word.parse().ok()));
-    Ok(figure.unwrap_or(0))
-}
-
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::*;
-
-    /// A fork of another test would inherit a half-written program's descriptor, and running it would fail as busy.
-    static FORKING: Mutex<()> = Mutex::new(());
-
-    /// A program of ours in a directory of its own, and the right to start processes.
-    fn script(text: &str) -> (tempfile::TempDir, PathBuf, parking_lot::MutexGuard<'static, ()>) {
-        let forking = FORKING.lock();
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("program");
-        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-        (directory, path, forking)
-    }
-
-    #[test]
-    fn settings_reach_a_program_and_all_it_says_comes_back() {
-        let text = r#"echo "$HOOKGATE__DELIVERY__TIMEOUT_MS"; echo "$HOOKGATE__DATA__DIR" >&2; exit 3"#;
-        let (directory, program, _forking) = script(text);
-        let ended = Launch::new(program, directory.path()).setting("delivery.timeout_ms", "7").run_to_end();
-        assert_eq!(ended.status.code(), Some(3));
-        let mut lines: Vec<&str> = ended.output.lines().collect();
-        lines.sort_unstable();
-        assert_eq!(lines, [directory.path().to_str().unwrap(), "7"]);
-    }
-
-    #[test]
-    fn a_program_can_be_asked_to_stop() {
-        let (directory, program, _forking) =
-            script("trap 'echo bye; exit 0' TERM; echo up; while :; do read -r _ <&-; done 2>&-");
-        let gateway = Launch::new(program, directory.path()).spawn();
-        assert!(poll(PATIENCE, || gateway.output().contains("up").then_some(())).is_some());
-        let ended = gateway.stop();
-        assert_eq!((ended.status.code(), ended.output.as_str()), (Some(0), "up\nbye\n"));
-    }
-
-    #[test]
-    #[should_panic(expected = "wrong setting")]
-    fn a_gateway_that_ends_instead_of_getting_ready_fails_the_test_with_what_it_said() {
-        let (directory, program, _forking) = script("echo wrong setting; exit 2");
-        drop(Launch::new(program, directory.path()).start());
-    }
-
-    #[test]
-    fn figures_of_a_process_are_read() {
-        let own = std::process::id();
-        assert!(peak_rss_kib(own).unwrap() > 100);
-        assert!(cpu_us(own).is_ok());
-        assert!(cpu_us(u32::MAX).is_err());
-    }
-}
+mod tests;

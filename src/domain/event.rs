@@ -1,6 +1,8 @@
 //! An event: one request on one connection, and where it stands.
 
-use super::{AttemptSummary, AttemptTrigger, ConnectionId, DestinationId, EventId, RequestId, SourceId, Timestamp};
+use super::{
+    AttemptSummary, AttemptTrigger, ConnectionId, DestinationId, EventId, RequestId, Route, SourceId, Timestamp,
+};
 
 /// The dense number of an event: order of acceptance.
 pub type Seq = u64;
@@ -125,6 +127,25 @@ pub struct Event {
 }
 
 impl Event {
+    /// The event that a request becomes on one route, as it is when it has just been accepted.
+    #[must_use]
+    pub fn accepted(request: (RequestId, SourceId), index: u16, route: Route, seq: Seq, at: Timestamp) -> Self {
+        let (request_id, source_id) = request;
+        Self {
+            seq,
+            request_id,
+            index,
+            connection_id: route.connection_id,
+            source_id,
+            destination_id: route.destination_id,
+            created_at: at,
+            version: 0,
+            phase: Phase::Ready { due_at: at, trigger: AttemptTrigger::Initial, automatic_due: None },
+            automatic_used: 0,
+            attempts: Vec::new(),
+        }
+    }
+
     /// Its public id.
     #[must_use]
     pub fn id(&self) -> EventId {

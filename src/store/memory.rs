@@ -1,1 +1,150 @@
-//! To come.
+//! A store that keeps everything in memory and decides at once: for tests on virtual time.
+//!
+//! It answers as the local store does (one conformance suite runs over both), but what it calls durable lives as long
+//! as the process. It never writes to disk, never starts a thread and never reads a clock but the one it is given.
+
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use self::state::State;
+use super::{
+    Accepted, Commit, CommitListener, EventFilter, EventPage, Histogram, NewRequest, PageRequest, PayloadRef,
+    PendingEvent, PendingPage, Store, StoreError, StoreStats, StoredAttempt, Transition,
+};
+use crate::{
+    clock::Clock,
+    domain::{AttemptId, ConfigItem, Configuration, ConnectionId, Event, EventId, Request, RequestId, Seq, Timestamp},
+};
+
+/// Keeps everything in memory. Every commit it answers is decided already.
+pub struct MemoryStore {
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+}
+
+impl MemoryStore {
+    /// An empty one, telling the time of `created_at` by `clock`.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, state: Mutex::default() }
+    }
+
+    /// What a new process would find: this store closes, the one returned has its events and its configuration, no
+    /// listener, and has forgotten which request ids it saw.
+    #[must_use]
+    pub fn restart(&self) -> Self {
+        Self { clock: Arc::clone(&self.clock), state: Mutex::new(self.state.lock().hand_over()) }
+    }
+
+    /// Tells the listener what waits to be told, in order of commit and outside the lock, so that it may read or even
+    /// accept. One thread tells at a time; what others add meanwhile it tells too.
+    fn tell(&self) {
+        loop {
+            let next = self.state.lock().next_to_tell();
+            let Some((listener, connection, offers)) = next else { return };
+            listener.offered(connection, offers);
+        }
+    }
+
+    /// Answers a question, unless the store is closed.
+    fn read<T>(&self, answer: impl FnOnce(&State) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let state = self.state.lock();
+        state.open()?;
+        answer(&state)
+    }
+}
+
+impl Store for MemoryStore {
+    fn accept(&self, request: NewRequest) -> Commit<Accepted> {
+        let (answer, must_tell) = {
+            let mut state = self.state.lock();
+            let answer = state.accept(&request, self.clock.now());
+            (answer, state.begin_telling())
+        };
+        if must_tell {
+            self.tell();
+        }
+        Commit::ready(answer)
+    }
+
+    fn record(&self, transition: Transition) -> Commit<()> {
+        Commit::ready(self.state.lock().record(transition))
+    }
+
+    fn put_config(&self, items: Vec<ConfigItem>) -> Commit<Arc<Configuration>> {
+        Commit::ready(self.state.lock().put_config(items))
+    }
+
+    fn configuration(&self) -> Arc<Configuration> {
+        self.state.lock().configuration()
+    }
+
+    fn listen(&self, listener: Arc<dyn CommitListener>) {
+        self.state.lock().listen(listener);
+    }
+
+    fn ready(&self) -> Result<(), StoreError> {
+        self.state.lock().open()
+    }
+
+    fn accepting(&self) -> Result<(), StoreError> {
+        self.state.lock().open()
+    }
+
+    fn pending(
+        &self,
+        connection: ConnectionId,
+        due_before: Timestamp,
+        from: Option<(Timestamp, Seq)>,
+        limit: usize,
+    ) -> Result<PendingPage, StoreError> {
+        self.read(|state| Ok(state.pending(connection, due_before, from, limit)))
+    }
+
+    fn request(&self, at: PayloadRef) -> Result<Request, StoreError> {
+        self.read(|state| state.request(at))
+    }
+
+    fn event(&self, id: EventId) -> Result<PendingEvent, StoreError> {
+        self.read(|state| state.event(id))
+    }
+
+    fn attempt(&self, id: AttemptId) -> Result<StoredAttempt, StoreError> {
+        self.read(|state| state.attempt(id))
+    }
+
+    fn events(&self, filter: &EventFilter, page: &PageRequest, now: Timestamp) -> Result<EventPage, StoreError> {
+        self.read(|state| Ok(state.events(filter, page, now)))
+    }
+
+    fn count(&self, filter: &EventFilter, now: Timestamp) -> Result<u64, StoreError> {
+        self.read(|state| Ok(state.matching(filter, now).map(|_| 1).sum()))
+    }
+
+    fn histogram(&self, filter: &EventFilter, shape: Histogram, now: Timestamp) -> Result<Vec<u64>, StoreError> {
+        self.read(|state| {
+            let mut counts = vec![0; shape.buckets];
+            for bucket in state.matching(filter, now).filter_map(|event| shape.bucket_of(event.created_at)) {
+                counts[bucket] += 1;
+            }
+            Ok(counts)
+        })
+    }
+
+    fn events_of(&self, request: RequestId) -> Result<Vec<Event>, StoreError> {
+        self.read(|state| state.events_of(request))
+    }
+
+    fn stats(&self) -> StoreStats {
+        self.state.lock().stats()
+    }
+
+    fn close(&self) {
+        self.state.lock().close();
+    }
+}

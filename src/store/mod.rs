@@ -7,8 +7,10 @@
 //! They are *ordered when called*: what is submitted first is decided, stored and shown first, whether or not anybody
 //! awaits the answer. Reads block for as long as a read from disk takes: call them from a blocking thread, not from an arbiter.
 
-#[cfg(any(test, feature = "test-util"))]
+#[cfg(test)]
 pub mod conformance;
+#[cfg(any(test, feature = "test-util"))]
+pub mod faulty;
 pub mod local;
 #[cfg(any(test, feature = "test-util"))]
 pub mod memory;
@@ -101,6 +103,32 @@ impl<T> Commit<T> {
     /// Lets the change happen without waiting for it.
     pub fn detach(self) {
         drop(self);
+    }
+}
+
+#[cfg(any(test, feature = "test-util"))]
+impl<T: Unpin> Commit<T> {
+    /// Blocks this thread until the change is decided: for tests and benches outside a runtime.
+    ///
+    /// # Errors
+    ///
+    /// What the store answered.
+    pub fn wait(self) -> Result<T, StoreError> {
+        struct Unpark(std::thread::Thread);
+        impl std::task::Wake for Unpark {
+            fn wake(self: Arc<Self>) {
+                self.0.unpark();
+            }
+        }
+        let waker = Arc::new(Unpark(std::thread::current())).into();
+        let mut context = Context::from_waker(&waker);
+        let mut commit = std::pin::pin!(self);
+        loop {
+            match commit.as_mut().poll(&mut context) {
+                Poll::Ready(answer) => return answer,
+                Poll::Pending => std::thread::park(),
+            }
+        }
     }
 }
 
@@ -269,7 +297,8 @@ pub trait Store: Send + Sync + 'static {
     /// `Overloaded`, `DiskFull` or `Closed`, as `accept` would answer.
     fn accepting(&self) -> Result<(), StoreError>;
 
-    /// Pending events of a connection with a key after `from`, by (due, seq), at most `limit`: those ready, and those waiting that are due at or before `due_before`.
+    /// Pending events of a connection with a key after `from`, by (due, seq), at most `limit`: those ready, and those
+    /// waiting that are due at or before `due_before`.
     ///
     /// # Errors
     ///
@@ -328,7 +357,7 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// As [`event`](Self::event).
+    /// As [`event`](Self::event); `NotFound` also when it became no event.
     fn events_of(&self, request: RequestId) -> Result<Vec<Event>, StoreError>;
 
     /// Figures.

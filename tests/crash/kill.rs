@@ -16,6 +16,16 @@ const START_MAX: Duration = Duration::from_millis(500);
 
 #[test]
 fn nothing_acknowledged_is_lost_in_twenty_kills_and_only_what_was_in_flight_comes_twice() {
+    survives_kills(CYCLES);
+}
+
+#[test]
+#[ignore = "takes minutes: make faults"]
+fn nothing_acknowledged_is_lost_in_two_hundred_kills_either() {
+    survives_kills(10 * CYCLES);
+}
+
+fn survives_kills(cycles: usize) {
     let mut seed = Seed::new();
     let data = tempfile::tempdir().unwrap();
     let destination = TestDestination::start();
@@ -23,7 +33,7 @@ fn nothing_acknowledged_is_lost_in_twenty_kills_and_only_what_was_in_flight_come
     let gateway = launch(data.path()).start();
     let flows = flows(&gateway.client(), CONNECTIONS, &destination);
     let mut gateway = Some(gateway);
-    for _ in 0..CYCLES {
+    for _ in 0..cycles {
         let running = gateway.take().unwrap_or_else(|| launch(data.path()).start());
         let load = UnderLoad::start(&running, &flows, ledger.next_number);
         load.wait_for_acks(seed.below(ACKS_MAX));
@@ -31,7 +41,7 @@ fn nothing_acknowledged_is_lost_in_twenty_kills_and_only_what_was_in_flight_come
         ledger.add(&load.stop());
     }
     let last = launch(data.path()).start();
-    ledger.settle(&last.client(), &destination, CYCLES * CONNECTIONS * IN_FLIGHT);
+    ledger.settle(&last.client(), &destination, cycles * CONNECTIONS * IN_FLIGHT);
 }
 
 #[test]

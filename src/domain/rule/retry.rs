@@ -97,7 +97,8 @@ mod tests {
     proptest! {
         #[test]
         fn a_retry_is_never_early_never_after_a_week_and_never_beyond_the_count(
-            interval in 0u64..=u64::MAX, count in 0u32..100, number in 1u32..200, late in 0u64..DELAY_MS_MAX, jitter in 0.0f64..=1.0, doubling: bool,
+            interval in 0u64..=u64::MAX, count in 0u32..100, number in 1u32..200, late in 0u64..DELAY_MS_MAX,
+            jitter in 0.0f64..=1.0, doubling: bool,
         ) {
             let strategy = if doubling { RetryStrategy::Exponential } else { RetryStrategy::Linear };
             let rule = rule(strategy, interval, count);

@@ -1,6 +1,52 @@
 //! The store on one machine: a journal makes it durable, sled is the state.
+//!
+//! ```text
+//! callers ─ encode ─► queue ─► writer ─► journal (one sync per frame) ─► overlay ─► answers, offers
+//!                                                                          │
+//! readers ◄─ snapshot of the overlay over sled ◄──────────── feeder ◄──────┘ (blocks, checkpoints, rebuild)
+//! ```
+//!
+//! The formats, and why they are so: CONTRIBUTING, decisions 2 to 7. [`LocalStore`] is the only thing others see; `sled` is known in
+//! `state/` alone, files of the journal in `journal/` alone.
 
+pub mod checkpoint;
+mod feeder;
+pub mod journal;
+pub mod key;
+mod open;
+mod overlay;
+mod queue;
+mod read;
+pub mod record;
+mod replay;
+mod retention;
 pub mod row;
+mod shared;
+pub mod state;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::{path::PathBuf, sync::Arc, thread::JoinHandle, time::Duration};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use self::{
+    queue::{AcceptJob, Job, RecordJob},
+    record::{StoredAttempt, StoredEvent, StoredItem, StoredItems, StoredOutcome, StoredRequest, encode},
+    shared::Shared,
+    state::Asking,
+};
+use super::{
+    Accepted, Commit, CommitListener, EventFilter, EventPage, Histogram, NewRequest, PageRequest, PayloadRef,
+    PendingEvent, PendingPage, Store, StoreError, StoreStats, StoredAttempt as AttemptDetails, Transition,
+};
+use crate::domain::{
+    AttemptId, ConfigItem, Configuration, ConnectionId, Event, EventId, Request, RequestId, Seq, Timestamp,
+};
+pub use open::{OpenError, check, rebuild_offline};
 
 /// The place of a record in the journal: the segment's number and the offset of the record's header in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -9,4 +55,191 @@ pub struct RecordRef {
     pub segment: u64,
     /// Bytes from the start of its file.
     pub offset: u64,
+}
+
+/// How a local store is set up; every field is a setting of the `store` or `data` section.
+#[derive(Debug, Clone)]
+pub struct LocalOptions {
+    /// The data directory.
+    pub directory: PathBuf,
+    /// Size of a journal segment.
+    pub segment_bytes: u64,
+    /// sled's cache.
+    pub sled_cache_bytes: u64,
+    /// What the overlay may take before requests are refused.
+    pub overlay_bytes_max: usize,
+    /// What may wait for the writer before requests are refused.
+    pub journal_queue_bytes_max: usize,
+    /// Free space below which requests are refused.
+    pub disk_low_bytes: u64,
+    /// Time between checkpoints.
+    pub checkpoint_interval: Duration,
+    /// How long a settled event is kept after its last activity; at least a millisecond.
+    pub retention: Duration,
+    /// How much the journal may take before settled events go early; `None` for no limit.
+    pub quota_bytes: Option<u64>,
+    /// Time between retention passes.
+    pub retention_interval: Duration,
+    /// Replaces the key file.
+    pub master_key: Option<[u8; 32]>,
+    /// Whether damaged records are skipped instead of refusing to start.
+    pub salvage: bool,
+}
+
+/// See the [module's documentation](self).
+pub struct LocalStore {
+    shared: Arc<Shared>,
+    threads: Mutex<Threads>,
+}
+
+#[derive(Default)]
+struct Threads {
+    writer: Option<JoinHandle<()>>,
+    feeder: Option<JoinHandle<()>>,
+    retention: Option<JoinHandle<()>>,
+}
+
+impl LocalStore {
+    /// Takes a full checkpoint's worth of folding now; returns when sled has everything that was applied before.
+    #[cfg(any(test, feature = "test-util"))]
+    pub fn fold_everything(&self) {
+        self.shared.ask_for_checkpoint();
+    }
+
+    /// Runs one retention pass now and returns how many bytes of the journal it gave back.
+    #[cfg(any(test, feature = "test-util"))]
+    pub fn retain_now(&self) -> Result<u64, StoreError> {
+        retention::pass(&self.shared)
+    }
+
+    fn submit<T>(&self, job: impl FnOnce(queue::Answer<T>) -> Job) -> Commit<T> {
+        let (answer, receiver) = oneshot::channel();
+        match self.shared.queue.push(job(answer)) {
+            Ok(()) => Commit::waiting(receiver),
+            Err(error) => Commit::ready(Err(error)),
+        }
+    }
+}
+
+impl Store for LocalStore {
+    fn accept(&self, new: NewRequest) -> Commit<Accepted> {
+        if let Err(error) = self.shared.accepting() {
+            return Commit::ready(Err(error));
+        }
+        let NewRequest { request, routes, rejection, body_permit } = new;
+        let meta = encode(&StoredRequest::new(&request, &routes, rejection));
+        let blob_crc = journal::blob_crc(&[&request.body]);
+        self.submit(|answer| Job::Accept(AcceptJob { request, routes, body_permit, meta, blob_crc, answer }))
+    }
+
+    fn record(&self, transition: Transition) -> Commit<()> {
+        let Transition { event, attempt } = transition;
+        let stored = StoredEvent::from(&event);
+        let (meta, blob, has_attempt) = match &attempt {
+            Some(record) => {
+                let (details, headers) = StoredAttempt::new(record);
+                let meta = encode(&StoredOutcome { event: stored, attempt: details });
+                (meta, [Bytes::from(headers), record.response_body.clone()], true)
+            }
+            None => (encode(&stored), [Bytes::new(), Bytes::new()], false),
+        };
+        let blob_crc = journal::blob_crc(&[&blob[0], &blob[1]]);
+        self.submit(|answer| Job::Record(RecordJob { event, has_attempt, meta, blob, blob_crc, answer }))
+    }
+
+    fn put_config(&self, items: Vec<ConfigItem>) -> Commit<Arc<Configuration>> {
+        let stored: Result<Vec<_>, _> = items.iter().map(|item| StoredItem::new(item, &self.shared.key)).collect();
+        match stored {
+            Ok(stored) => {
+                let meta = encode(&StoredItems(stored));
+                self.submit(|answer| Job::Config { items, meta, answer })
+            }
+            Err(error) => Commit::ready(Err(StoreError::Io(error.to_string()))),
+        }
+    }
+
+    fn configuration(&self) -> Arc<Configuration> {
+        self.shared.configuration()
+    }
+
+    fn listen(&self, listener: Arc<dyn CommitListener>) {
+        self.shared.listen(listener);
+    }
+
+    fn ready(&self) -> Result<(), StoreError> {
+        if self.shared.queue.is_closed() { Err(StoreError::Closed) } else { self.shared.state().map(|_| ()) }
+    }
+
+    fn accepting(&self) -> Result<(), StoreError> {
+        self.shared.accepting()?;
+        if self.shared.queue.is_full() { Err(StoreError::Overloaded("the journal's queue")) } else { Ok(()) }
+    }
+
+    fn pending(
+        &self,
+        connection: ConnectionId,
+        due_before: Timestamp,
+        from: Option<(Timestamp, Seq)>,
+        limit: usize,
+    ) -> Result<PendingPage, StoreError> {
+        read::pending(&self.shared, connection, due_before, from, limit)
+    }
+
+    fn request(&self, at: PayloadRef) -> Result<Request, StoreError> {
+        read::request(&self.shared, RecordRef { segment: at.0, offset: at.1 })
+    }
+
+    fn event(&self, id: EventId) -> Result<PendingEvent, StoreError> {
+        read::event(&self.shared, id)
+    }
+
+    fn attempt(&self, id: AttemptId) -> Result<AttemptDetails, StoreError> {
+        read::attempt(&self.shared, id)
+    }
+
+    fn events(&self, filter: &EventFilter, page: &PageRequest, now: Timestamp) -> Result<EventPage, StoreError> {
+        self.shared.query(|state, over, paused| state.page(over, &Asking { filter, paused, now }, page))
+    }
+
+    fn count(&self, filter: &EventFilter, now: Timestamp) -> Result<u64, StoreError> {
+        self.shared.query(|state, over, paused| state.count(over, &Asking { filter, paused, now }))
+    }
+
+    fn histogram(&self, filter: &EventFilter, shape: Histogram, now: Timestamp) -> Result<Vec<u64>, StoreError> {
+        self.shared.query(|state, over, paused| state.histogram(over, &Asking { filter, paused, now }, shape))
+    }
+
+    fn events_of(&self, request: RequestId) -> Result<Vec<Event>, StoreError> {
+        let rows = self.shared.query(|state, over, _| state.find_request(request, over))?;
+        if rows.is_empty() { Err(StoreError::NotFound) } else { Ok(rows.into_iter().map(|row| row.event).collect()) }
+    }
+
+    fn stats(&self) -> StoreStats {
+        // Counting looks at zones only; what is being rebuilt counts as nothing yet.
+        let events = self.count(&EventFilter::default(), Timestamp::EPOCH).unwrap_or(0);
+        StoreStats { events, ..self.shared.stats() }
+    }
+
+    fn close(&self) {
+        let mut threads = self.threads.lock();
+        self.shared.stop_retention();
+        join(threads.retention.take());
+        self.shared.queue.close();
+        join(threads.writer.take());
+        self.shared.stop_feeding();
+        join(threads.feeder.take());
+    }
+}
+
+impl Drop for LocalStore {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// A thread that panicked has ended the process by itself; there is nothing to hear from it here.
+fn join(thread: Option<JoinHandle<()>>) {
+    if let Some(thread) = thread {
+        drop(thread.join());
+    }
 }

@@ -16,14 +16,14 @@ pub const fn block_of(seq: Seq) -> u64 {
 
 /// An event's slot in its block.
 #[must_use]
-#[expect(clippy::cast_possible_truncation, reason = "below 1024")]
 pub const fn slot_of(seq: Seq) -> u16 {
     (seq % BLOCK_SLOTS) as u16
 }
 
 /// An event with its places in the journal.
 ///
-/// A position of `None` means "as it was": a change of a folded event does not know where older records lie; the block it is folded into does.
+/// A position of `None` means "as it was": a change of a folded event does not know where older records lie; the block
+/// it is folded into does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     /// The event.

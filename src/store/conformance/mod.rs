@@ -1,0 +1,113 @@
+//! What every store must do: one set of behaviours, run over each implementation by its own unit tests.
+//!
+//! An implementation says how it is made, reopened and crashed ([`Subject`]) and writes
+//! `conformance_tests!(make, cases: 64)`, which makes one test per behaviour and one against a model with that many
+//! random histories. The behaviours ask nothing but the contract of [`Store`](super::Store).
+
+#![expect(missing_docs, reason = "a behaviour's name is its sentence")]
+
+pub mod accepting;
+pub mod closing;
+pub mod configuring;
+pub mod kit;
+pub mod listing;
+pub mod lookups;
+pub mod model;
+pub mod offering;
+pub mod pending;
+pub mod recording;
+
+use std::sync::Arc;
+
+use super::Store;
+use crate::clock::ManualClock;
+use crate::domain::Timestamp;
+
+/// Where the clock of a new subject stands.
+pub const START: Timestamp = Timestamp::from_ms(1_763_769_600_000);
+
+/// A store under test, empty when it is made, with its clock at [`START`].
+pub trait Subject {
+    /// The store as it is now; another one after `reopen` and `crash`.
+    fn store(&self) -> Arc<dyn Store>;
+
+    /// Closes the store, opens it again and waits until it is ready.
+    fn reopen(&mut self);
+
+    /// Drops the store as a dying process would, without closing it, opens it again and waits until it is ready.
+    fn crash(&mut self);
+
+    /// Moves what was committed to where it stays (folding, checkpoint), and waits for that; nothing where there is no such thing.
+    fn settle(&self);
+
+    /// The clock the store reads.
+    fn clock(&self) -> ManualClock;
+}
+
+/// Something that happens to a store between two questions.
+pub type Happening = fn(&mut dyn Subject);
+
+/// Makes one `#[test]` per behaviour. `make` is called for each: `Fn() -> Box<dyn Subject>`.
+macro_rules! conformance_tests {
+    ($make:expr, cases: $cases:expr) => {
+        $crate::store::conformance::conformance_tests!(@each $make;
+            accepting::a_request_becomes_one_ready_event_per_route,
+            accepting::seqs_are_dense_and_rise_from_request_to_request,
+            accepting::created_at_never_goes_back_with_the_clock,
+            accepting::the_same_request_id_again_answers_as_before_and_stores_nothing,
+            accepting::a_request_without_routes_is_taken_and_becomes_no_event,
+            accepting::a_request_reads_back_byte_for_byte,
+            accepting::the_largest_fan_out_is_all_there,
+            accepting::requests_of_many_threads_get_seqs_of_their_own,
+            closing::a_closed_store_refuses_changes,
+            closing::what_was_submitted_before_closing_is_kept,
+            closing::a_commit_that_nobody_awaits_happens_all_the_same,
+            configuring::every_kind_of_item_is_read_at_once_and_kept,
+            configuring::a_conflict_puts_nothing_of_its_batch,
+            configuring::an_item_is_replaced_by_its_next_version_only,
+            configuring::the_ways_into_the_configuration_follow_its_changes,
+            listing::filters_restrict_by_every_field,
+            listing::response_statuses_are_those_of_the_last_attempt,
+            listing::pages_walk_both_ways_without_gap_or_repetition,
+            listing::cursors_stay_in_place_while_new_events_arrive,
+            listing::a_histogram_counts_on_its_edges,
+            listing::the_status_follows_pause_and_due_time,
+            listing::many_events_are_listed_as_few_are,
+            lookups::ids_that_do_not_exist_are_not_found,
+            lookups::neighbours_of_the_same_millisecond_are_told_apart,
+            lookups::ids_that_wrap_in_their_random_part_are_found,
+            offering::offers_arrive_in_order_with_body_and_permit,
+            offering::the_offers_of_a_request_are_grouped_by_connection,
+            offering::an_event_is_offered_once_and_visible_then,
+            offering::the_permit_is_freed_by_the_last_holder_of_an_offer,
+            pending::ready_events_come_by_due_time_and_seq,
+            pending::waiting_events_appear_when_they_are_due,
+            pending::ready_events_are_pending_whatever_their_due_time,
+            pending::a_manual_retry_takes_the_place_of_its_due_time,
+            pending::a_queue_with_equal_due_times_is_walked_by_cursor,
+            pending::a_queue_shows_nothing_settled_and_nothing_of_others,
+            pending::the_next_seq_passes_every_event_that_was_seen,
+            recording::a_transition_is_seen_by_the_next_read,
+            recording::a_stale_version_is_refused_and_changes_nothing,
+            recording::an_unknown_event_cannot_be_changed,
+            recording::transitions_are_decided_in_the_order_of_submission,
+            recording::attempts_read_back_with_their_details,
+            recording::every_phase_and_result_is_kept,
+            recording::a_long_history_is_kept_whole,
+        );
+
+        #[test]
+        fn random_histories_agree_with_a_model() {
+            $crate::store::conformance::model::random_histories_agree_with_a_model(&$make, $cases);
+        }
+    };
+    (@each $make:expr; $($file:ident::$behaviour:ident,)+) => {
+        $(
+            #[test]
+            fn $behaviour() {
+                $crate::store::conformance::$file::$behaviour(&mut *$make());
+            }
+        )+
+    };
+}
+pub(crate) use conformance_tests;

@@ -1,0 +1,214 @@
+//! A store that fails or hesitates when told to: a wrapper around any other, for tests.
+//!
+//! A failed change never reaches the store behind it. A held change reaches it when it is released, in the order in
+//! which the changes were submitted, so what is held is not visible and not offered either. Reads pass untouched.
+
+#[cfg(test)]
+mod tests;
+
+use std::{collections::VecDeque, sync::Arc};
+
+use futures_util::FutureExt;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::{
+    Accepted, Commit, CommitListener, EventFilter, EventPage, Histogram, NewRequest, PageRequest, PayloadRef,
+    PendingEvent, PendingPage, Store, StoreError, StoreStats, StoredAttempt, Transition,
+};
+use crate::domain::{
+    AttemptId, ConfigItem, Configuration, ConnectionId, Event, EventId, Request, RequestId, Seq, Timestamp,
+};
+
+/// The changes that can be made to fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Write {
+    /// [`Store::accept`].
+    Accept,
+    /// [`Store::record`].
+    Record,
+    /// [`Store::put_config`].
+    PutConfig,
+}
+
+/// A failure that is to come.
+struct Fault {
+    write: Write,
+    /// How many calls of its kind pass before it.
+    passing: usize,
+    error: StoreError,
+}
+
+/// What releasing a held change does.
+type Held = Box<dyn FnOnce(&dyn Store) + Send>;
+
+#[derive(Default)]
+struct Plan {
+    faults: Vec<Fault>,
+    holding: bool,
+    held: VecDeque<Held>,
+}
+
+impl Plan {
+    /// Counts one call; the error when it is to fail. Every fault of its kind comes one call nearer.
+    fn fault(&mut self, write: Write) -> Option<StoreError> {
+        let struck = self.faults.iter().position(|fault| fault.write == write && fault.passing == 0);
+        let error = struck.map(|place| self.faults.remove(place).error);
+        for fault in self.faults.iter_mut().filter(|fault| fault.write == write) {
+            fault.passing = fault.passing.saturating_sub(1);
+        }
+        error
+    }
+}
+
+/// Passes everything on, except what it was told to fail or to hold.
+pub struct FaultyStore {
+    inner: Arc<dyn Store>,
+    plan: Mutex<Plan>,
+}
+
+impl FaultyStore {
+    /// Wraps a store; nothing fails and nothing is held until asked for.
+    #[must_use]
+    pub fn over(inner: Arc<dyn Store>) -> Self {
+        Self { inner, plan: Mutex::default() }
+    }
+
+    /// Fails the `nth` call of this kind from now on, counted from 1, once.
+    pub fn fail(&self, write: Write, nth: usize, error: StoreError) {
+        self.plan.lock().faults.push(Fault { write, passing: nth.saturating_sub(1), error });
+    }
+
+    /// Holds every change submitted from now on.
+    pub fn hold(&self) {
+        self.plan.lock().holding = true;
+    }
+
+    /// How many changes are held.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.plan.lock().held.len()
+    }
+
+    /// Makes the oldest held change; holding goes on. `false` when none is held.
+    pub fn release_one(&self) -> bool {
+        let oldest = self.plan.lock().held.pop_front();
+        let found = oldest.is_some();
+        if let Some(release) = oldest {
+            release(self.inner.as_ref());
+        }
+        found
+    }
+
+    /// Ends the holding and makes every held change, in order.
+    pub fn release_all(&self) {
+        self.plan.lock().holding = false;
+        while self.release_one() {}
+    }
+
+    /// Fails, holds or makes a change.
+    fn write<T: Send + Unpin + 'static>(
+        &self,
+        write: Write,
+        change: impl FnOnce(&dyn Store) -> Commit<T> + Send + 'static,
+    ) -> Commit<T> {
+        let mut plan = self.plan.lock();
+        if let Some(error) = plan.fault(write) {
+            return Commit::ready(Err(error));
+        }
+        if plan.holding {
+            let (answer, commit) = oneshot::channel();
+            plan.held.push_back(Box::new(move |store| forward(change(store), answer)));
+            return Commit::waiting(commit);
+        }
+        drop(plan);
+        change(self.inner.as_ref())
+    }
+}
+
+/// Passes an answer on: at once where it is known, from a thread of its own where the store behind still works on it.
+fn forward<T: Send + Unpin + 'static>(mut commit: Commit<T>, answer: oneshot::Sender<Result<T, StoreError>>) {
+    // A receiver that is gone means that nobody awaits the commit, which is allowed.
+    match (&mut commit).now_or_never() {
+        Some(result) => drop(answer.send(result)),
+        None => drop(std::thread::spawn(move || drop(answer.send(commit.wait())))),
+    }
+}
+
+impl Store for FaultyStore {
+    fn accept(&self, request: NewRequest) -> Commit<Accepted> {
+        self.write(Write::Accept, move |store| store.accept(request))
+    }
+
+    fn record(&self, transition: Transition) -> Commit<()> {
+        self.write(Write::Record, move |store| store.record(transition))
+    }
+
+    fn put_config(&self, items: Vec<ConfigItem>) -> Commit<Arc<Configuration>> {
+        self.write(Write::PutConfig, move |store| store.put_config(items))
+    }
+
+    fn configuration(&self) -> Arc<Configuration> {
+        self.inner.configuration()
+    }
+
+    fn listen(&self, listener: Arc<dyn CommitListener>) {
+        self.inner.listen(listener);
+    }
+
+    fn ready(&self) -> Result<(), StoreError> {
+        self.inner.ready()
+    }
+
+    fn accepting(&self) -> Result<(), StoreError> {
+        self.inner.accepting()
+    }
+
+    fn pending(
+        &self,
+        connection: ConnectionId,
+        due_before: Timestamp,
+        from: Option<(Timestamp, Seq)>,
+        limit: usize,
+    ) -> Result<PendingPage, StoreError> {
+        self.inner.pending(connection, due_before, from, limit)
+    }
+
+    fn request(&self, at: PayloadRef) -> Result<Request, StoreError> {
+        self.inner.request(at)
+    }
+
+    fn event(&self, id: EventId) -> Result<PendingEvent, StoreError> {
+        self.inner.event(id)
+    }
+
+    fn attempt(&self, id: AttemptId) -> Result<StoredAttempt, StoreError> {
+        self.inner.attempt(id)
+    }
+
+    fn events(&self, filter: &EventFilter, page: &PageRequest, now: Timestamp) -> Result<EventPage, StoreError> {
+        self.inner.events(filter, page, now)
+    }
+
+    fn count(&self, filter: &EventFilter, now: Timestamp) -> Result<u64, StoreError> {
+        self.inner.count(filter, now)
+    }
+
+    fn histogram(&self, filter: &EventFilter, shape: Histogram, now: Timestamp) -> Result<Vec<u64>, StoreError> {
+        self.inner.histogram(filter, shape, now)
+    }
+
+    fn events_of(&self, request: RequestId) -> Result<Vec<Event>, StoreError> {
+        self.inner.events_of(request)
+    }
+
+    fn stats(&self) -> StoreStats {
+        self.inner.stats()
+    }
+
+    /// What is held goes first: it was submitted before.
+    fn close(&self) {
+        self.release_all();
+        self.inner.close();
+    }
+}

@@ -1,0 +1,360 @@
+//! Opening a data directory: what is trusted, what is replayed, what is rebuilt.
+//!
+//! ```text
+//! lock ─► key ─► CHECKPOINT ─► journal (tail checked, torn end cut) ─► is sled to be trusted?
+//!    yes: open it, forget what is after the checkpoint, replay the journal's rest into the overlay ─► ready
+//!    no:  remove it, read only configuration and numbers ─► accepting; the feeder rebuilds ─► ready
+//! ```
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+};
+
+use parking_lot::Mutex;
+
+use super::{
+    LocalOptions, LocalStore, Threads,
+    checkpoint::{Checkpoint, CheckpointError, boot_id},
+    feeder::Feeder,
+    journal::{self, JournalError, JournalOptions, Position, Reader},
+    key::{KeyError, MasterKey},
+    overlay::Overlay,
+    record::{RecordError, StoredItem},
+    replay::{self, ReplayError},
+    retention,
+    row::{BLOCK_SLOTS, block_of},
+    shared::{Parts, Shared},
+    state::{State, StateError},
+    writer::WriterThread,
+};
+use crate::{
+    clock::Clock,
+    domain::{ConfigItem, Configuration, Seq, Timestamp},
+    store::Store,
+};
+
+const JOURNAL: &str = "journal";
+const STATE: &str = "state";
+/// Tied to sled by this name under `m`.
+const STORE_ID: &str = "store-id";
+
+/// Why a data directory cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error(
+        "the data directory `{0}` is in use by another hookgate: stop that one first, or set data.dir to another directory"
+    )]
+    Locked(PathBuf),
+    /// The operating system refused.
+    #[error("the data directory `{path}` cannot be used: {source}")]
+    Io {
+        /// Which file or directory.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+    /// The key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The checkpoint.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A record.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// sled, where it was just made and can be no leftover.
+    #[error("the state cannot be made anew: {0}")]
+    State(#[from] StateError),
+}
+
+impl From<ReplayError> for OpenError {
+    fn from(error: ReplayError) -> Self {
+        match error {
+            ReplayError::Record(error) => error.into(),
+            ReplayError::Key(error) => error.into(),
+        }
+    }
+}
+
+/// What the journal says beyond the checkpoint.
+struct Tail {
+    overlay: Overlay,
+    configuration: Configuration,
+    next_seq: Seq,
+    last_at: Timestamp,
+}
+
+impl LocalStore {
+    /// Opens or makes a data directory. Accepting works when this returns; see [`Store::ready`] for the rest.
+    ///
+    /// # Errors
+    ///
+    /// When another process has it, the operating system refuses, or something other than a body is damaged.
+    pub fn open(options: LocalOptions, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        let directory = options.directory.clone();
+        let lock = lock(&directory)?;
+        let key = match options.master_key {
+            Some(key) => MasterKey::from_bytes(key),
+            None => MasterKey::load_or_create(&directory.join("key"))?,
+        };
+        let found = read_checkpoint(&directory)?;
+        let from = found.as_ref().map(position_of);
+        let journal_options = JournalOptions { segment_bytes: options.segment_bytes };
+        let (journal, reader, recovered) =
+            journal::open(&directory.join(JOURNAL), journal_options, from, options.salvage)?;
+        log(&recovered);
+        let fresh = found.is_none() && recovered.start == recovered.end;
+        let (state, trusted) = open_state(&options, found.as_ref())?;
+        // Nothing to rebuild from is rebuilt already.
+        let trusted = trusted || fresh;
+        let checkpoint = unclean(found, &state, trusted)?;
+        checkpoint.write(&directory)?;
+        let mut tail = replay_tail(&reader, &checkpoint, trusted, &key)?;
+        if !trusted {
+            // Old and new events share no block, so that they can be folded side by side.
+            tail.next_seq = tail.next_seq.div_ceil(BLOCK_SLOTS) * BLOCK_SLOTS;
+            tail.overlay = Overlay::new(block_of(tail.next_seq));
+        }
+        let end = journal.position();
+        let parts = Parts {
+            key,
+            clock,
+            reader,
+            overlay: tail.overlay,
+            position: end,
+            next_seq: tail.next_seq,
+            last_at: tail.last_at,
+            configuration: tail.configuration,
+            lock,
+        };
+        let shared = Arc::new(Shared::new(options, parts));
+        shared.look_at_disk();
+        let writer = WriterThread::new(Arc::clone(&shared), journal, tail.next_seq, tail.last_at);
+        let state = Arc::new(state);
+        if trusted {
+            shared.set_ready(Arc::clone(&state));
+        }
+        let feeder = Feeder::new(Arc::clone(&shared), state, checkpoint);
+        let retained = Arc::clone(&shared);
+        let threads = Threads {
+            writer: Some(spawn("journal", &shared, move || writer.run())),
+            feeder: Some(spawn("feeder", &shared, move || feeder.run((!trusted).then_some(end)))),
+            retention: Some(spawn("retention", &shared, move || retention::run(&retained))),
+        };
+        Ok(Self { shared, threads: Mutex::new(threads) })
+    }
+}
+
+/// Takes the directory for this process; the lock goes with the file.
+fn lock(directory: &Path) -> Result<File, OpenError> {
+    let failed = |path: &Path, source| OpenError::Io { path: path.to_owned(), source };
+    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|error| failed(directory, error))?;
+    let path = directory.join("lock");
+    let mut options = OpenOptions::new();
+    let file = options.create(true).truncate(false).write(true).mode(0o600).open(&path);
+    let file = file.map_err(|error| failed(&path, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked(directory.to_owned())),
+        Err(TryLockError::Error(error)) => Err(failed(&path, error)),
+    }
+}
+
+fn position_of(checkpoint: &Checkpoint) -> Position {
+    Position { segment: checkpoint.position.0, offset: checkpoint.position.1 }
+}
+
+/// A damaged checkpoint costs time, not data: everything in it is in the journal as well.
+fn read_checkpoint(directory: &Path) -> Result<Option<Checkpoint>, OpenError> {
+    match Checkpoint::read(directory) {
+        Err(CheckpointError::Damaged) => {
+            tracing::warn!("CHECKPOINT is damaged: the whole journal is read instead");
+            Ok(None)
+        }
+        other => Ok(other?),
+    }
+}
+
+/// Opens sled where it can be trusted, and otherwise an empty one in its place.
+fn open_state(options: &LocalOptions, checkpoint: Option<&Checkpoint>) -> Result<(State, bool), OpenError> {
+    let path = options.directory.join(STATE);
+    let why = match checkpoint {
+        Some(checkpoint) if !checkpoint.state_valid => "it was found damaged".to_owned(),
+        Some(checkpoint) if !checkpoint.clean && checkpoint.boot_id != boot_id() => {
+            "the machine stopped without a clean stop".to_owned()
+        }
+        Some(_) if !path.exists() => "its directory is gone".to_owned(),
+        Some(checkpoint) => match trusted_state(&path, options, checkpoint) {
+            Ok(state) => return Ok((state, true)),
+            Err(why) => why,
+        },
+        None => "there is no checkpoint".to_owned(),
+    };
+    if path.exists() || checkpoint.is_some() {
+        tracing::warn!("the state is rebuilt from the journal: {why}");
+    }
+    match fs::remove_dir_all(&path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(OpenError::Io { path, source }),
+        Ok(()) | Err(_) => {}
+    }
+    Ok((State::open(&path, options.sled_cache_bytes)?, false))
+}
+
+fn trusted_state(path: &Path, options: &LocalOptions, checkpoint: &Checkpoint) -> Result<State, String> {
+    let state = State::open(path, options.sled_cache_bytes).map_err(|error| error.to_string())?;
+    let id = state.meta(STORE_ID).map_err(|error| error.to_string())?;
+    if id.as_deref() != Some(&checkpoint.store_id) {
+        return Err("it belongs to another data directory".to_owned());
+    }
+    let generation = state.generation().map_err(|error| error.to_string())?.unwrap_or(0);
+    if generation != checkpoint.generation && generation != checkpoint.generation + 1 {
+        return Err(format!("it is of checkpoint {generation}, not of {}", checkpoint.generation));
+    }
+    state.truncate_after(checkpoint.next_seq).map_err(|error| error.to_string())?;
+    Ok(state)
+}
+
+/// The checkpoint as it stands while the process runs: whatever ends it without a word leaves it unclean.
+fn unclean(found: Option<Checkpoint>, state: &State, trusted: bool) -> Result<Checkpoint, OpenError> {
+    let mut checkpoint = match found {
+        Some(checkpoint) => checkpoint,
+        None => Checkpoint {
+            store_id: random_id()?,
+            generation: 0,
+            boot_id: String::new(),
+            clean: false,
+            state_valid: false,
+            position: (0, 0),
+            next_seq: 0,
+            last_at: 0,
+            items: Vec::new(),
+        },
+    };
+    state.set_meta(STORE_ID, &checkpoint.store_id)?;
+    checkpoint.clean = false;
+    checkpoint.boot_id = boot_id();
+    // Until a rebuild has ended with a checkpoint of its own, sled is not to be used.
+    checkpoint.state_valid = trusted;
+    Ok(checkpoint)
+}
+
+fn random_id() -> Result<[u8; 16], OpenError> {
+    let mut id = [0; 16];
+    getrandom::fill(&mut id).map_err(|error| KeyError::Seal(error.to_string()))?;
+    Ok(id)
+}
+
+/// Reads the journal from the checkpoint on; without trust in sled, only configuration and numbers.
+fn replay_tail(reader: &Reader, checkpoint: &Checkpoint, trusted: bool, key: &MasterKey) -> Result<Tail, OpenError> {
+    let mut tail = Tail {
+        overlay: Overlay::new(block_of(checkpoint.next_seq)),
+        configuration: Configuration::default(),
+        next_seq: checkpoint.next_seq,
+        last_at: Timestamp::from_ms(checkpoint.last_at),
+    };
+    for item in checkpoint.items.iter().cloned().map(|item| StoredItem::into_item(item, key)) {
+        tail.configuration.put(item?);
+    }
+    let mut failed: Option<OpenError> = None;
+    reader.replay(Some(position_of(checkpoint)), &mut |entry| {
+        if failed.is_some() {
+            return;
+        }
+        tail.last_at = tail.last_at.max(Timestamp::from_ms(entry.head.at_ms));
+        tail.next_seq = tail.next_seq.max(replay::next_seq_after(&entry));
+        failed = match replay::config_items(&entry, key) {
+            Ok(items) => {
+                put_newer(&mut tail.configuration, items);
+                None
+            }
+            Err(error) => Some(error.into()),
+        };
+        if trusted && failed.is_none() {
+            let taken = replay::changes(&entry, |change| tail.overlay.apply(change));
+            failed = taken.err().map(OpenError::from);
+        }
+    })?;
+    failed.map_or(Ok(tail), Err)
+}
+
+fn put_newer(configuration: &mut Configuration, items: Vec<ConfigItem>) {
+    for item in items {
+        if item.version() > configuration.version_of(&item) {
+            configuration.put(item);
+        }
+    }
+}
+
+/// Says what a crash or a damaged disk left in the journal.
+fn log(recovered: &journal::Recovered) {
+    for tail in &recovered.cut {
+        let file = tail.file.display();
+        tracing::warn!(%file, offset = tail.offset, bytes = tail.bytes, "a frame that was never acknowledged was cut off");
+    }
+    for blob in &recovered.damaged_blobs {
+        let file = blob.file.display();
+        tracing::error!(%file, offset = blob.at.offset, "a body is damaged: its event goes on without it");
+    }
+    for damage in &recovered.skipped {
+        tracing::error!(%damage, "damaged records were left out, as asked");
+    }
+    for damage in &recovered.notes {
+        tracing::warn!(%damage, "damage that cost nothing");
+    }
+}
+
+/// A panic in one of the store's threads must not leave a process that acknowledges nothing and says nothing.
+fn spawn(name: &str, shared: &Arc<Shared>, run: impl FnOnce() + Send + 'static) -> thread::JoinHandle<()> {
+    let shared = Arc::clone(shared);
+    let label = name.to_owned();
+    let guarded = move || {
+        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err() {
+            shared.fatal(&format!("the {label} thread panicked"));
+        }
+    };
+    match thread::Builder::new().name(name.to_owned()).spawn(guarded) {
+        Ok(handle) => handle,
+        Err(error) => {
+            tracing::error!(%error, thread = name, "a thread of the store cannot be started");
+            std::process::exit(70)
+        }
+    }
+}
+
+/// Checks every byte of the journal, for `hookgate check`; takes the directory's lock for as long as it runs.
+///
+/// # Errors
+///
+/// When the directory is in use or the journal cannot be read at all.
+pub fn check(directory: &Path) -> Result<journal::Report, OpenError> {
+    let _lock = lock(directory)?;
+    Ok(journal::verify(&directory.join(JOURNAL))?)
+}
+
+/// Rebuilds the state from the journal while nothing is served, for `hookgate rebuild`.
+///
+/// # Errors
+///
+/// As [`LocalStore::open`].
+pub fn rebuild_offline(options: LocalOptions, clock: Arc<dyn Clock>) -> Result<u64, OpenError> {
+    let lock = lock(&options.directory)?;
+    if let Some(mut checkpoint) = read_checkpoint(&options.directory)? {
+        checkpoint.state_valid = false;
+        checkpoint.write(&options.directory)?;
+    }
+    drop(lock);
+    let store = LocalStore::open(options, clock)?;
+    store.shared.ask_for_checkpoint();
+    let events = store.stats().events;
+    store.close();
+    Ok(events)
+}

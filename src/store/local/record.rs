@@ -1,0 +1,96 @@
+//! What journal records hold: the stored family of types, apart from the domain's and the wire's.
+//!
+//! A record is a *meta*, a postcard value of one of the types here, and a *blob*. [`FORMAT`] stands in each record's
+//! header: a change of shape gets a new number and a conversion; a number that is newer than ours is refused.
+
+mod config;
+mod event;
+mod request;
+
+pub use config::{StoredItem, StoredItems};
+pub use event::{StoredAttempt, StoredCarried, StoredEvent, StoredGone, StoredOutcome};
+pub use request::StoredRequest;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::domain::Timestamp;
+
+/// The shape of the values in this module.
+pub const FORMAT: u8 = 1;
+
+/// What a record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// A request with its fan-out; blob: its body.
+    Request = 1,
+    /// An event after an attempt; blob: response headers, response body.
+    Outcome = 2,
+    /// An event after a transition without an attempt.
+    Change = 3,
+    /// Configuration items.
+    Config = 4,
+    /// Events that are no more.
+    Gone = 5,
+    /// An event's whole history, from a segment that went; blob: body, then each attempt's blob.
+    Carried = 6,
+}
+
+impl Kind {
+    /// Reads it from a record's header.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::Request),
+            2 => Some(Self::Outcome),
+            3 => Some(Self::Change),
+            4 => Some(Self::Config),
+            5 => Some(Self::Gone),
+            6 => Some(Self::Carried),
+            _ => None,
+        }
+    }
+}
+
+/// Why a record that passed its checksum cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// Written by a newer hookgate.
+    #[error("record format {0} is newer than this hookgate understands: start it with the version that wrote it")]
+    Newer(u8),
+    /// Not what its kind says.
+    #[error("a record of kind {kind} cannot be read: {why}")]
+    Shape {
+        /// The kind as stored.
+        kind: u8,
+        /// What the decoder said.
+        why: String,
+    },
+}
+
+/// Encodes a meta.
+///
+/// # Panics
+///
+/// Never: every type here can be encoded.
+#[must_use]
+pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    postcard::to_extend(value, Vec::with_capacity(256)).expect("stored types encode into memory")
+}
+
+/// Decodes a meta of a record with this kind and format.
+///
+/// # Errors
+///
+/// [`RecordError`] when the format is newer or the shape another.
+pub fn decode<T: DeserializeOwned>(kind: u8, format: u8, meta: &[u8]) -> Result<T, RecordError> {
+    if format > FORMAT {
+        return Err(RecordError::Newer(format));
+    }
+    postcard::from_bytes(meta).map_err(|error| RecordError::Shape { kind, why: error.to_string() })
+}
+
+/// A moment as it is stored.
+fn moment(at: i64) -> Timestamp {
+    Timestamp::from_ms(at)
+}

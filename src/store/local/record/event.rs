@@ -1,0 +1,252 @@
+//! Events and attempts as they are stored.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::{StoredRequest, moment};
+use crate::domain::{
+    AttemptRecord, AttemptResult, AttemptSummary, AttemptTrigger, ConnectionId, DestinationId, ErrorCode, Event, Phase,
+    RequestId, Seq, SourceId, Timestamp,
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum StoredPhase {
+    Ready { due_at: i64, trigger: StoredTrigger, automatic_due: Option<i64> },
+    Waiting { due_at: i64 },
+    Successful,
+    Failed,
+    Cancelled,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum StoredTrigger {
+    Initial,
+    Automatic,
+    Manual,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct StoredSummary {
+    trigger: StoredTrigger,
+    started_at: i64,
+    latency_ms: u32,
+    status: Option<u16>,
+    /// 0 when the answer was complete.
+    error: u8,
+}
+
+/// An event's row, whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredEvent {
+    request: [u8; 16],
+    index: u16,
+    connection: [u8; 16],
+    source: [u8; 16],
+    destination: [u8; 16],
+    created_at: i64,
+    version: u32,
+    phase: StoredPhase,
+    automatic_used: u32,
+    attempts: Vec<StoredSummary>,
+}
+
+/// An event after an attempt, with the attempt's details.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredOutcome<'a> {
+    /// The row afterwards.
+    pub event: StoredEvent,
+    /// Details of its last attempt.
+    pub attempt: StoredAttempt<'a>,
+}
+
+/// An attempt's details but for the response's headers and body, which are in the blob.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredAttempt<'a> {
+    url: Cow<'a, str>,
+    method: Cow<'a, str>,
+    truncated: bool,
+    error_message: Option<Cow<'a, str>>,
+    /// How much of the blob is headers; the rest is the body.
+    headers_len: u32,
+    /// How long the blob is: tells the parts of a carried record apart.
+    blob_len: u32,
+}
+
+/// Events that are no more.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct StoredGone {
+    /// First and last of each range.
+    pub ranges: Vec<(Seq, Seq)>,
+}
+
+/// An event's whole history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredCarried<'a> {
+    /// Its request; `None` when it was damaged or gone already.
+    pub request: Option<StoredRequest<'a>>,
+    /// How much of the blob is the body.
+    pub body_len: u32,
+    /// Its row.
+    pub event: StoredEvent,
+    /// Each attempt; `None` where it was damaged or gone already.
+    pub attempts: Vec<Option<StoredAttempt<'a>>>,
+}
+
+impl From<AttemptTrigger> for StoredTrigger {
+    fn from(trigger: AttemptTrigger) -> Self {
+        match trigger {
+            AttemptTrigger::Initial => Self::Initial,
+            AttemptTrigger::Automatic => Self::Automatic,
+            AttemptTrigger::Manual => Self::Manual,
+        }
+    }
+}
+
+impl From<StoredTrigger> for AttemptTrigger {
+    fn from(trigger: StoredTrigger) -> Self {
+        match trigger {
+            StoredTrigger::Initial => Self::Initial,
+            StoredTrigger::Automatic => Self::Automatic,
+            StoredTrigger::Manual => Self::Manual,
+        }
+    }
+}
+
+impl From<&AttemptSummary> for StoredSummary {
+    fn from(summary: &AttemptSummary) -> Self {
+        Self {
+            trigger: summary.trigger.into(),
+            started_at: summary.started_at.ms(),
+            latency_ms: summary.latency_ms,
+            status: summary.result.status(),
+            error: summary.result.error().map_or(0, ErrorCode::number),
+        }
+    }
+}
+
+impl From<StoredSummary> for AttemptSummary {
+    fn from(summary: StoredSummary) -> Self {
+        let result = match (summary.error, summary.status) {
+            (0, Some(status)) => AttemptResult::Answered { status },
+            (number, status) => {
+                AttemptResult::Failed { error: ErrorCode::from_number(number).unwrap_or(ErrorCode::Unknown), status }
+            }
+        };
+        Self {
+            trigger: summary.trigger.into(),
+            started_at: moment(summary.started_at),
+            latency_ms: summary.latency_ms,
+            result,
+        }
+    }
+}
+
+impl From<&Event> for StoredEvent {
+    fn from(event: &Event) -> Self {
+        let phase = match event.phase {
+            Phase::Ready { due_at, trigger, automatic_due } => StoredPhase::Ready {
+                due_at: due_at.ms(),
+                trigger: trigger.into(),
+                automatic_due: automatic_due.map(Timestamp::ms),
+            },
+            Phase::Waiting { due_at } => StoredPhase::Waiting { due_at: due_at.ms() },
+            Phase::Successful => StoredPhase::Successful,
+            Phase::Failed => StoredPhase::Failed,
+            Phase::Cancelled => StoredPhase::Cancelled,
+        };
+        Self {
+            request: event.request_id.bits().to_be_bytes(),
+            index: event.index,
+            connection: event.connection_id.bits().to_be_bytes(),
+            source: event.source_id.bits().to_be_bytes(),
+            destination: event.destination_id.bits().to_be_bytes(),
+            created_at: event.created_at.ms(),
+            version: event.version,
+            phase,
+            automatic_used: event.automatic_used,
+            attempts: event.attempts.iter().map(StoredSummary::from).collect(),
+        }
+    }
+}
+
+impl StoredEvent {
+    /// The row; its number stands in the record's header.
+    #[must_use]
+    pub fn into_event(self, seq: Seq) -> Event {
+        let phase = match self.phase {
+            StoredPhase::Ready { due_at, trigger, automatic_due } => Phase::Ready {
+                due_at: moment(due_at),
+                trigger: trigger.into(),
+                automatic_due: automatic_due.map(moment),
+            },
+            StoredPhase::Waiting { due_at } => Phase::Waiting { due_at: moment(due_at) },
+            StoredPhase::Successful => Phase::Successful,
+            StoredPhase::Failed => Phase::Failed,
+            StoredPhase::Cancelled => Phase::Cancelled,
+        };
+        Event {
+            seq,
+            request_id: RequestId::from_bits(u128::from_be_bytes(self.request)),
+            index: self.index,
+            connection_id: ConnectionId::from_bits(u128::from_be_bytes(self.connection)),
+            source_id: SourceId::from_bits(u128::from_be_bytes(self.source)),
+            destination_id: DestinationId::from_bits(u128::from_be_bytes(self.destination)),
+            created_at: moment(self.created_at),
+            version: self.version,
+            phase,
+            automatic_used: self.automatic_used,
+            attempts: self.attempts.into_iter().map(AttemptSummary::from).collect(),
+        }
+    }
+}
+
+impl<'a> StoredAttempt<'a> {
+    /// Splits an attempt's details into what is stored here and the first part of the blob, its response headers; the second
+    /// part is the response body.
+    #[must_use]
+    pub fn new(record: &'a AttemptRecord) -> (Self, Vec<u8>) {
+        let headers =
+            if record.response_headers.is_empty() { Vec::new() } else { super::encode(&record.response_headers) };
+        let stored = Self {
+            url: Cow::Borrowed(&record.url),
+            method: Cow::Borrowed(&record.method),
+            truncated: record.response_truncated,
+            error_message: record.error_message.as_deref().map(Cow::Borrowed),
+            headers_len: length(headers.len()),
+            blob_len: length(headers.len() + record.response_body.len()),
+        };
+        (stored, headers)
+    }
+
+    /// How long this attempt's part of the blob is.
+    #[must_use]
+    pub fn blob_len(&self) -> usize {
+        self.blob_len as usize
+    }
+
+    /// The details, with this attempt's part of the blob; `None` when the two do not belong together.
+    #[must_use]
+    pub fn into_record(self, blob: &Bytes) -> Option<AttemptRecord> {
+        let headers_len = self.headers_len as usize;
+        if blob.len() != self.blob_len() || headers_len > blob.len() {
+            return None;
+        }
+        let response_headers =
+            if headers_len == 0 { Vec::new() } else { postcard::from_bytes(&blob[..headers_len]).ok()? };
+        Some(AttemptRecord {
+            url: self.url.into_owned(),
+            method: self.method.into_owned(),
+            response_headers,
+            response_body: blob.slice(headers_len..),
+            response_truncated: self.truncated,
+            error_message: self.error_message.map(Cow::into_owned),
+        })
+    }
+}
+
+/// Lengths here are bounded far below 4 GiB by the limits on bodies.
+fn length(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,85 @@
+//! A request as it is stored.
+
+use std::{borrow::Cow, net::IpAddr};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::moment;
+use crate::domain::{ConnectionId, DestinationId, RejectionCause, Request, RequestId, Route, SourceId};
+
+/// Everything of a request but its body, which is the record's blob. Borrows when it is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredRequest<'a> {
+    id: [u8; 16],
+    source: [u8; 16],
+    received_at: i64,
+    method: Cow<'a, str>,
+    path: Cow<'a, str>,
+    query: Option<Cow<'a, str>>,
+    headers: Cow<'a, [(String, Bytes)]>,
+    client_ip: Option<IpAddr>,
+    /// Connection and destination of each event, in order.
+    routes: Vec<([u8; 16], [u8; 16])>,
+    rejection: Option<u8>,
+}
+
+impl<'a> StoredRequest<'a> {
+    /// Takes what is stored of a request.
+    #[must_use]
+    pub fn new(request: &'a Request, routes: &[Route], rejection: Option<RejectionCause>) -> Self {
+        Self {
+            id: request.id.bits().to_be_bytes(),
+            source: request.source_id.bits().to_be_bytes(),
+            received_at: request.received_at.ms(),
+            method: Cow::Borrowed(&request.method),
+            path: Cow::Borrowed(&request.path),
+            query: request.query.as_deref().map(Cow::Borrowed),
+            headers: Cow::Borrowed(&request.headers),
+            client_ip: request.client_ip,
+            routes: routes
+                .iter()
+                .map(|route| (route.connection_id.bits().to_be_bytes(), route.destination_id.bits().to_be_bytes()))
+                .collect(),
+            rejection: rejection.map(|cause| match cause {
+                RejectionCause::NoConnection => 1,
+            }),
+        }
+    }
+
+    /// The id alone.
+    #[must_use]
+    pub fn id(&self) -> RequestId {
+        RequestId::from_bits(u128::from_be_bytes(self.id))
+    }
+
+    /// The source alone.
+    #[must_use]
+    pub fn source_id(&self) -> SourceId {
+        SourceId::from_bits(u128::from_be_bytes(self.source))
+    }
+
+    /// The fan-out.
+    pub fn routes(&self) -> impl ExactSizeIterator<Item = Route> + '_ {
+        self.routes.iter().map(|(connection, destination)| Route {
+            connection_id: ConnectionId::from_bits(u128::from_be_bytes(*connection)),
+            destination_id: DestinationId::from_bits(u128::from_be_bytes(*destination)),
+        })
+    }
+
+    /// The request, with the body that was beside it.
+    #[must_use]
+    pub fn into_request(self, body: Bytes) -> Request {
+        Request {
+            id: self.id(),
+            source_id: self.source_id(),
+            received_at: moment(self.received_at),
+            method: self.method.into_owned(),
+            path: self.path.into_owned(),
+            query: self.query.map(Cow::into_owned),
+            headers: self.headers.into_owned(),
+            body,
+            client_ip: self.client_ip,
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! From records back to changes: what start-up, rebuild and retention read out of the journal.
+
+use super::{
+    journal::{Entry, RecordHead},
+    key::{KeyError, MasterKey},
+    overlay::Change,
+    record::{
+        Kind, RecordError, StoredCarried, StoredEvent, StoredGone, StoredItems, StoredOutcome, StoredRequest, decode,
+    },
+};
+use crate::domain::{ConfigItem, Event, Timestamp};
+
+/// Why a record that passed its checksum cannot be taken in.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReplayError {
+    /// Its shape.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// A sealed secret.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
+/// Calls `each` with every change of events that a record brings.
+///
+/// # Errors
+///
+/// When the record's shape is newer or unknown.
+pub(super) fn changes(entry: &Entry<'_>, mut each: impl FnMut(Change)) -> Result<(), RecordError> {
+    let Entry { at, head, meta, .. } = *entry;
+    match Kind::from_number(head.kind) {
+        Some(Kind::Request) => {
+            let request: StoredRequest<'_> = decode(head.kind, head.format, meta)?;
+            for event in new_events(&request, head) {
+                each(Change::New(event, at));
+            }
+        }
+        Some(Kind::Outcome) => {
+            let outcome: StoredOutcome<'_> = decode(head.kind, head.format, meta)?;
+            each(Change::Changed(outcome.event.into_event(head.seq), Some(at)));
+        }
+        Some(Kind::Change) => {
+            let event: StoredEvent = decode(head.kind, head.format, meta)?;
+            each(Change::Changed(event.into_event(head.seq), None));
+        }
+        Some(Kind::Gone) => {
+            let gone: StoredGone = decode(head.kind, head.format, meta)?;
+            for (first, last) in gone.ranges {
+                each(Change::Gone(first, last));
+            }
+        }
+        Some(Kind::Carried) => {
+            let carried: StoredCarried<'_> = decode(head.kind, head.format, meta)?;
+            each(Change::Carried(carried.event.into_event(head.seq), at));
+        }
+        Some(Kind::Config) => {}
+        None => return Err(RecordError::Shape { kind: head.kind, why: "the kind is unknown".to_owned() }),
+    }
+    Ok(())
+}
+
+/// The configuration items a record brings, secrets opened; none when it is of another kind.
+///
+/// # Errors
+///
+/// When the record's shape is newer or unknown, or a secret does not open.
+pub(super) fn config_items(entry: &Entry<'_>, key: &MasterKey) -> Result<Vec<ConfigItem>, ReplayError> {
+    let Entry { head, meta, .. } = *entry;
+    if Kind::from_number(head.kind) != Some(Kind::Config) {
+        return Ok(Vec::new());
+    }
+    let items: StoredItems = decode(head.kind, head.format, meta)?;
+    items.0.into_iter().map(|item| item.into_item(key).map_err(ReplayError::from)).collect()
+}
+
+/// One past the last event that a record numbers; 0 when it numbers none.
+#[must_use]
+pub(super) fn next_seq_after(entry: &Entry<'_>) -> u64 {
+    let Entry { head, meta, .. } = *entry;
+    match Kind::from_number(head.kind) {
+        Some(Kind::Request) => decode::<StoredRequest<'_>>(head.kind, head.format, meta)
+            .map_or(0, |request| head.seq + request.routes().len() as u64),
+        Some(Kind::Outcome | Kind::Change | Kind::Carried) => head.seq + 1,
+        Some(Kind::Gone) => decode::<StoredGone>(head.kind, head.format, meta)
+            .map_or(0, |gone| gone.ranges.last().map_or(0, |(_, last)| last + 1)),
+        Some(Kind::Config) | None => 0,
+    }
+}
+
+fn new_events<'a>(request: &'a StoredRequest<'_>, head: RecordHead) -> impl Iterator<Item = Event> + 'a {
+    let at = Timestamp::from_ms(head.at_ms);
+    let from = (request.id(), request.source_id());
+    (0u16..)
+        .zip(request.routes())
+        .map(move |(index, route)| Event::accepted(from, index, route, head.seq + u64::from(index), at))
+}

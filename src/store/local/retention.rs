@@ -1,0 +1,222 @@
+//! Retention: gives the disk back, never at the price of live data.
+//!
+//! A pass first forgets settled events that are past their time, then looks at sealed segments, oldest first: one in which nothing
+//! lives goes; one in which little lives goes after its events were carried to the journal's end. What lives is read off the
+//! segment's own footer and the state, so there are no counters that could drift. CONTRIBUTING, decision 6.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::{
+    journal::blob_crc,
+    queue::{Answer, Job},
+    read,
+    record::{Kind, StoredAttempt, StoredCarried, StoredEvent, StoredRequest, decode, encode},
+    replay,
+    row::{Row, Slot, block_of},
+    shared::Shared,
+};
+use crate::{
+    domain::{Event, Seq, Timestamp},
+    store::StoreError,
+};
+
+/// A segment in which more than one event in this many lives is kept.
+const CARRY_ONE_IN: usize = 5;
+/// The same while the journal is over its quota.
+const CARRY_ONE_IN_OVER_QUOTA: usize = 2;
+/// Events that one record makes the writer check: keeps a frame short.
+const FORGET_AT_ONCE: usize = 4096;
+
+/// The thread: passes until the store closes.
+pub(super) fn run(shared: &Shared) {
+    while shared.wait_for_retention() {
+        match pass(shared) {
+            Ok(0) | Err(StoreError::Rebuilding { .. }) => {}
+            Ok(bytes) => tracing::info!(bytes, "retention gave disk space back"),
+            Err(error) => tracing::error!(%error, "retention could not be done; it is tried again"),
+        }
+    }
+}
+
+/// One pass; answers how many bytes of the journal it gave back.
+///
+/// # Errors
+///
+/// When state or journal cannot be read; what was done until then stands.
+pub(super) fn pass(shared: &Shared) -> Result<u64, StoreError> {
+    let retention_ms = u64::try_from(shared.options.retention.as_millis()).unwrap_or(u64::MAX);
+    let cutoff = shared.clock.now().minus_ms(retention_ms);
+    expire(shared, cutoff)?;
+    let before = shared.reader.bytes_on_disk();
+    let mut oldest = true;
+    let open_segment = shared.applied_position().0.segment;
+    for segment in shared.reader.segments() {
+        if segment.number >= open_segment || !segment.sealed {
+            break;
+        }
+        let over_quota = shared.options.quota_bytes.is_some_and(|quota| shared.reader.bytes_on_disk() > quota);
+        let past = segment.newest_at_ms.is_some_and(|newest| newest < cutoff.ms());
+        if !(past || over_quota) || !reclaim(shared, segment.number, oldest, over_quota)? {
+            oldest = false;
+        }
+    }
+    Ok(before.saturating_sub(shared.reader.bytes_on_disk()))
+}
+
+/// Forgets every settled event whose last activity is older than `cutoff`.
+fn expire(shared: &Shared, cutoff: Timestamp) -> Result<(), StoreError> {
+    let blocks = shared.query(|state, _, _| Ok(state.blocks()))?;
+    for block in blocks.into_iter().filter(|block| block.live > 0 && block.created_min < cutoff) {
+        let slots = shared.query(|state, over, _| state.read_block(block.block, over))?;
+        let events = slots.into_values().filter_map(|slot| match slot {
+            Slot::Row(row) => is_expired(&row.event, cutoff).then_some((row.event.seq, row.event.version)),
+            Slot::Gone => None,
+        });
+        forget(shared, &events.collect::<Vec<_>>())?;
+    }
+    Ok(())
+}
+
+fn is_expired(event: &Event, cutoff: Timestamp) -> bool {
+    event.phase.is_settled() && event.last_activity_at() < cutoff
+}
+
+fn forget(shared: &Shared, events: &[(Seq, u32)]) -> Result<(), StoreError> {
+    for events in events.chunks(FORGET_AT_ONCE) {
+        submit(shared, |answer| Job::Gone { events: events.to_vec(), answer })?;
+    }
+    Ok(())
+}
+
+/// What one segment holds, by its own footer.
+#[derive(Default)]
+struct Contents {
+    events: BTreeSet<Seq>,
+    /// Configuration and `gone` records: kind and meta.
+    config: Vec<(u8, u8, Vec<u8>)>,
+    gone: Vec<(u8, Vec<u8>)>,
+}
+
+/// Removes a segment if little or nothing in it lives; whether it did.
+fn reclaim(shared: &Shared, segment: u64, oldest: bool, over_quota: bool) -> Result<bool, StoreError> {
+    let contents = contents(shared, segment)?;
+    let mut live = live_rows(shared, &contents.events)?;
+    if over_quota {
+        let settled = live.iter().filter(|row| row.event.phase.is_settled());
+        forget(shared, &settled.map(|row| (row.event.seq, row.event.version)).collect::<Vec<_>>())?;
+        live = live_rows(shared, &contents.events)?;
+    }
+    let one_in = if over_quota { CARRY_ONE_IN_OVER_QUOTA } else { CARRY_ONE_IN };
+    if live.len() * one_in >= contents.events.len().max(1) {
+        return Ok(false);
+    }
+    for row in &live {
+        if !carry(shared, row)? {
+            // It changed since it was read: the next pass sees it as it is now.
+            return Ok(false);
+        }
+    }
+    let mut needed = current_items(shared, &contents)?;
+    if !oldest {
+        // Events of older segments would come back in a rebuild without these.
+        needed.extend(contents.gone);
+    }
+    if !needed.is_empty() {
+        submit(shared, |answer| Job::Repeat { records: needed, answer })?;
+    }
+    shared.reader.remove(segment).map_err(|error| StoreError::Io(error.to_string()))?;
+    Ok(true)
+}
+
+fn contents(shared: &Shared, segment: u64) -> Result<Contents, StoreError> {
+    let mut contents = Contents::default();
+    let mut failed = None;
+    shared.reader.entries(segment, &mut |entry| match Kind::from_number(entry.head.kind) {
+        Some(Kind::Config) => contents.config.push((entry.head.kind, entry.head.format, entry.meta.to_vec())),
+        Some(Kind::Gone) => contents.gone.push((entry.head.kind, entry.meta.to_vec())),
+        Some(Kind::Request | Kind::Outcome | Kind::Change | Kind::Carried) | None => {
+            let taken = replay::changes(&entry, |change| {
+                contents.events.extend(change.seq());
+            });
+            failed = failed.take().or(taken.err());
+        }
+    })?;
+    failed.map_or(Ok(contents), |error| Err(error.into()))
+}
+
+fn live_rows(shared: &Shared, events: &BTreeSet<Seq>) -> Result<Vec<Row>, StoreError> {
+    let blocks: BTreeSet<u64> = events.iter().copied().map(block_of).collect();
+    let mut live = Vec::new();
+    for block in blocks {
+        let slots = shared.query(|state, over, _| state.read_block(block, over))?;
+        live.extend(slots.into_values().filter_map(|slot| match slot {
+            Slot::Row(row) => events.contains(&row.event.seq).then(|| row.as_ref().clone()),
+            Slot::Gone => None,
+        }));
+    }
+    Ok(live)
+}
+
+/// Writes an event's whole history to the journal's end; false when it changed meanwhile.
+fn carry(shared: &Shared, row: &Row) -> Result<bool, StoreError> {
+    let request = match row.request_at.map(|at| read::request(shared, at)) {
+        Some(Ok(request)) => Some(request),
+        Some(Err(StoreError::NotFound | StoreError::Damaged(_))) | None => None,
+        Some(Err(error)) => return Err(error),
+    };
+    let mut records = Vec::new();
+    for (index, at) in row.attempts_at.iter().enumerate() {
+        records.push(match at.map(|at| read::attempt_record(shared, at, index)) {
+            Some(Ok(record)) => Some(record),
+            Some(Err(StoreError::NotFound | StoreError::Damaged(_))) | None => None,
+            Some(Err(error)) => return Err(error),
+        });
+    }
+    let body = request.as_ref().map_or_else(Bytes::new, |request| request.body.clone());
+    let mut blob = vec![body.clone()];
+    let mut attempts = Vec::new();
+    for record in &records {
+        attempts.push(record.as_ref().map(|record| {
+            let (stored, headers) = StoredAttempt::new(record);
+            blob.extend([Bytes::from(headers), record.response_body.clone()]);
+            stored
+        }));
+    }
+    let meta = encode(&StoredCarried {
+        request: request.as_ref().map(|request| StoredRequest::new(request, &[], None)),
+        body_len: u32::try_from(body.len()).unwrap_or(u32::MAX),
+        event: StoredEvent::from(&row.event),
+        attempts,
+    });
+    let parts: Vec<&[u8]> = blob.iter().map(AsRef::as_ref).collect();
+    let blob_crc = blob_crc(&parts);
+    let event = Box::new(row.event.clone());
+    submit(shared, |answer| Job::Carry { event, meta, blob, blob_crc, answer })
+}
+
+/// The configuration records of a segment of which anything is still current.
+fn current_items(shared: &Shared, contents: &Contents) -> Result<Vec<(u8, Vec<u8>)>, StoreError> {
+    let configuration = shared.configuration();
+    let mut needed = Vec::new();
+    for (kind, format, meta) in &contents.config {
+        let stored: super::record::StoredItems = decode(*kind, *format, meta)?;
+        let items = stored.0.into_iter().map(|item| item.into_item(&shared.key));
+        for item in items {
+            let item = item.map_err(|error| StoreError::Damaged(error.to_string()))?;
+            if configuration.version_of(&item) == item.version() {
+                needed.push((*kind, meta.clone()));
+                break;
+            }
+        }
+    }
+    Ok(needed)
+}
+
+fn submit<T>(shared: &Shared, job: impl FnOnce(Answer<T>) -> Job) -> Result<T, StoreError> {
+    let (answer, receiver) = oneshot::channel();
+    shared.queue.push(job(answer))?;
+    receiver.blocking_recv().unwrap_or(Err(StoreError::Closed))
+}

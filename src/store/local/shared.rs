@@ -1,0 +1,310 @@
+//! What the store's threads share, and what each may do with it.
+//!
+//! | field | written by | read by |
+//! |---|---|---|
+//! | `overlay`, `applied`, `configuration` | the writer | everybody |
+//! | `overlay` (rows that sled has) | the feeder | |
+//! | `state` (once) | the feeder | everybody |
+//! | `disk_low`, `progress` | the feeder | everybody |
+
+use std::{
+    fs::File,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
+
+use super::{
+    LocalOptions,
+    journal::{Position, Reader},
+    key::MasterKey,
+    overlay::Overlay,
+    queue::Queue,
+    row::Overlaid,
+    state::{State, StateError},
+};
+use crate::{
+    clock::Clock,
+    domain::{Configuration, ConnectionId, Seq, Timestamp},
+    store::{CommitListener, Offer, StoreError, StoreStats},
+};
+
+/// How the process ends when going on would break a promise.
+const EXIT_INTERNAL: i32 = 70;
+/// Blocks between two wake-ups of the feeder by the writer.
+const FEED_EVERY_SEQS: Seq = 1024;
+/// Changed rows of older blocks that wake it as well: as many as it rewrites in one round.
+const FEED_EVERY_CHANGES: usize = 16_384;
+
+/// Everything that more than one thread of the store needs.
+pub(super) struct Shared {
+    pub(super) options: LocalOptions,
+    pub(super) key: MasterKey,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) reader: Reader,
+    pub(super) queue: Queue,
+    pub(super) overlay: Mutex<Overlay>,
+    overlay_bytes: AtomicUsize,
+    applied: Mutex<Applied>,
+    configuration: RwLock<Arc<Configuration>>,
+    listener: OnceLock<Arc<dyn CommitListener>>,
+    state: OnceLock<Arc<State>>,
+    progress: AtomicU8,
+    disk_low: AtomicBool,
+    damaged: AtomicBool,
+    feed: Mutex<Feed>,
+    feed_wanted: Condvar,
+    retain: Mutex<bool>,
+    retention_stopped: Condvar,
+    /// Held for as long as the store is open: one process per data directory.
+    _lock: File,
+}
+
+/// Up to where the journal is in the overlay.
+struct Applied {
+    position: Position,
+    next_seq: Seq,
+    last_at: Timestamp,
+}
+
+#[derive(Default)]
+struct Feed {
+    wanted: bool,
+    closed: bool,
+    checkpoint_asked: u64,
+    checkpoint_made: u64,
+    fed_to: Seq,
+}
+
+impl Shared {
+    pub(super) fn new(options: LocalOptions, parts: Parts) -> Self {
+        let queue = Queue::new(options.journal_queue_bytes_max);
+        Self {
+            options,
+            key: parts.key,
+            clock: parts.clock,
+            reader: parts.reader,
+            queue,
+            overlay_bytes: AtomicUsize::new(parts.overlay.bytes()),
+            overlay: Mutex::new(parts.overlay),
+            applied: Mutex::new(Applied { position: parts.position, next_seq: parts.next_seq, last_at: parts.last_at }),
+            configuration: RwLock::new(Arc::new(parts.configuration)),
+            listener: OnceLock::new(),
+            state: OnceLock::new(),
+            progress: AtomicU8::new(0),
+            disk_low: AtomicBool::new(false),
+            damaged: AtomicBool::new(false),
+            feed: Mutex::default(),
+            feed_wanted: Condvar::new(),
+            retain: Mutex::new(true),
+            retention_stopped: Condvar::new(),
+            _lock: parts.lock,
+        }
+    }
+
+    pub(super) fn configuration(&self) -> Arc<Configuration> {
+        Arc::clone(&self.configuration.read())
+    }
+
+    pub(super) fn set_configuration(&self, configuration: Arc<Configuration>) {
+        *self.configuration.write() = configuration;
+    }
+
+    pub(super) fn listen(&self, listener: Arc<dyn CommitListener>) {
+        if self.listener.set(listener).is_err() {
+            tracing::error!("a second listener was ignored: the store tells one");
+        }
+    }
+
+    pub(super) fn offer(&self, connection: ConnectionId, offers: Vec<Offer>) {
+        if let Some(listener) = self.listener.get() {
+            listener.offered(connection, offers);
+        }
+    }
+
+    /// What the writer says after each frame, while it still holds the overlay.
+    pub(super) fn applied(
+        &self,
+        overlay: &MutexGuard<'_, Overlay>,
+        position: Position,
+        next_seq: Seq,
+        last_at: Timestamp,
+    ) {
+        self.overlay_bytes.store(overlay.bytes(), Ordering::Relaxed);
+        *self.applied.lock() = Applied { position, next_seq, last_at };
+        let mut feed = self.feed.lock();
+        if next_seq >= feed.fed_to + FEED_EVERY_SEQS || overlay.changed() >= FEED_EVERY_CHANGES {
+            feed.fed_to = next_seq;
+            feed.wanted = true;
+            self.feed_wanted.notify_one();
+        }
+    }
+
+    pub(super) fn applied_position(&self) -> (Position, Seq, Timestamp) {
+        let applied = self.applied.lock();
+        (applied.position, applied.next_seq, applied.last_at)
+    }
+
+    pub(super) fn accepting(&self) -> Result<(), StoreError> {
+        if self.queue.is_closed() {
+            return Err(StoreError::Closed);
+        }
+        if self.disk_low.load(Ordering::Relaxed) {
+            return Err(StoreError::DiskFull { low_bytes: self.options.disk_low_bytes });
+        }
+        if self.overlay_bytes.load(Ordering::Relaxed) > self.options.overlay_bytes_max {
+            return Err(StoreError::Overloaded("the overlay of changes that sled does not have yet"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn state(&self) -> Result<&Arc<State>, StoreError> {
+        self.state.get().ok_or_else(|| StoreError::Rebuilding { percent: self.progress.load(Ordering::Relaxed) })
+    }
+
+    pub(super) fn set_ready(&self, state: Arc<State>) {
+        drop(self.state.set(state));
+    }
+
+    pub(super) fn set_progress(&self, percent: u8) {
+        self.progress.store(percent, Ordering::Relaxed);
+    }
+
+    /// Asks sled with the overlay over it; `paused` tells whether a connection is paused.
+    pub(super) fn query<T>(
+        &self,
+        ask: impl FnOnce(&State, &Overlaid, &dyn Fn(ConnectionId) -> bool) -> Result<T, StateError>,
+    ) -> Result<T, StoreError> {
+        let state = self.state()?;
+        let over = self.overlay.lock().snapshot();
+        let configuration = self.configuration();
+        ask(state, &over, &|connection| configuration.is_paused(connection)).map_err(|error| self.state_failed(&error))
+    }
+
+    /// A value of sled that cannot be trusted: the feeder ends the process, and the next start rebuilds.
+    pub(super) fn state_failed(&self, error: &StateError) -> StoreError {
+        tracing::error!(%error, "sled cannot be read");
+        self.damaged.store(true, Ordering::Relaxed);
+        self.wake_feeder();
+        StoreError::Damaged(error.to_string())
+    }
+
+    pub(super) fn take_damage(&self) -> bool {
+        self.damaged.swap(false, Ordering::Relaxed)
+    }
+
+    /// Sleeps until there is something to feed or `at_most` is over; whether the store is closed.
+    pub(super) fn wait_for_feed(&self, at_most: Duration) -> bool {
+        let mut feed = self.feed.lock();
+        if !feed.wanted && !feed.closed {
+            self.feed_wanted.wait_for(&mut feed, at_most);
+        }
+        feed.wanted = false;
+        feed.closed
+    }
+
+    fn wake_feeder(&self) {
+        self.feed.lock().wanted = true;
+        self.feed_wanted.notify_all();
+    }
+
+    /// The feeder's answer to [`ask_for_checkpoint`](Self::ask_for_checkpoint): what was asked for before it began.
+    pub(super) fn checkpoint_asked(&self) -> Option<u64> {
+        let feed = self.feed.lock();
+        (feed.checkpoint_asked > feed.checkpoint_made).then_some(feed.checkpoint_asked)
+    }
+
+    pub(super) fn checkpoint_made(&self, asked: u64) {
+        self.feed.lock().checkpoint_made = asked;
+        self.feed_wanted.notify_all();
+    }
+
+    /// Has the feeder make a checkpoint and waits for it.
+    pub(super) fn ask_for_checkpoint(&self) {
+        let mut feed = self.feed.lock();
+        feed.checkpoint_asked += 1;
+        feed.wanted = true;
+        let mine = feed.checkpoint_asked;
+        self.feed_wanted.notify_all();
+        while feed.checkpoint_made < mine && !feed.closed {
+            self.feed_wanted.wait(&mut feed);
+        }
+    }
+
+    pub(super) fn stop_feeding(&self) {
+        self.feed.lock().closed = true;
+        self.feed_wanted.notify_all();
+    }
+
+    /// Sleeps between two retention passes; false when the store is closing.
+    pub(super) fn wait_for_retention(&self) -> bool {
+        let mut retain = self.retain.lock();
+        if *retain {
+            self.retention_stopped.wait_for(&mut retain, self.options.retention_interval);
+        }
+        *retain
+    }
+
+    pub(super) fn stop_retention(&self) {
+        *self.retain.lock() = false;
+        self.retention_stopped.notify_all();
+    }
+
+    /// Looks at the free space; requests are refused while it is low.
+    pub(super) fn look_at_disk(&self) {
+        let free = match rustix::fs::statvfs(&self.options.directory) {
+            Ok(stat) => stat.f_bavail.saturating_mul(stat.f_frsize),
+            Err(error) => {
+                tracing::warn!(%error, "the free space cannot be read");
+                return;
+            }
+        };
+        let low = free < self.options.disk_low_bytes;
+        if low != self.disk_low.swap(low, Ordering::Relaxed) {
+            if low {
+                tracing::error!(free, "the disk is nearly full: requests are refused until space returns");
+            } else {
+                tracing::info!(free, "space has returned: requests are accepted again");
+            }
+        }
+    }
+
+    pub(super) fn stats(&self) -> StoreStats {
+        let state = self.state.get();
+        StoreStats {
+            events: 0,
+            journal_bytes: self.reader.bytes_on_disk(),
+            segments: self.reader.segments().len() as u64,
+            state_bytes: state.and_then(|state| state.disk_bytes().ok()).unwrap_or(0),
+            overlay_bytes: self.overlay_bytes.load(Ordering::Relaxed) as u64,
+        }
+    }
+
+    /// Ends the process without acknowledging anything more.
+    pub(super) fn fatal(&self, why: &str) -> ! {
+        tracing::error!("{why}; the process ends so that nothing is acknowledged that is not on disk");
+        #[cfg(test)]
+        #[expect(clippy::print_stderr, reason = "unit tests have no log")]
+        {
+            eprintln!("{why}");
+        }
+        std::process::exit(EXIT_INTERNAL)
+    }
+}
+
+/// What opening found, handed over to the threads.
+pub(super) struct Parts {
+    pub(super) key: MasterKey,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) reader: Reader,
+    pub(super) overlay: Overlay,
+    pub(super) position: Position,
+    pub(super) next_seq: Seq,
+    pub(super) last_at: Timestamp,
+    pub(super) configuration: Configuration,
+    pub(super) lock: File,
+}

@@ -1,0 +1,30 @@
+//! What can go wrong between us and sled.
+
+use std::path::PathBuf;
+
+/// Why the state could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// A value does not decode, or sled itself gave up: the state must be rebuilt from the journal.
+    #[error("state in {dir} is damaged at {key}: {why}; it can be rebuilt from the journal", dir = dir.display())]
+    Damaged {
+        /// The state's directory.
+        dir: PathBuf,
+        /// The value's key as text, or what was being done.
+        key: String,
+        /// What does not fit.
+        why: String,
+    },
+    /// The operating system refused.
+    #[error("state in {dir} cannot be read or written: {why}", dir = dir.display())]
+    Io {
+        /// The state's directory.
+        dir: PathBuf,
+        /// What sled or the system said.
+        why: String,
+    },
+}
+
+/// A value's bytes do not follow their format; whoever knows the key makes a [`StateError::Damaged`] of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Corrupt(pub(super) &'static str);

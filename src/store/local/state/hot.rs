@@ -1,0 +1,318 @@
+//! The `h` value of a block: for each of its slots what filters, counts and queues need, in columns.
+//!
+//! What only a shown row needs lies in the cold parts. Combinations of handles and outcome are few in a block: a
+//! dictionary and a column of codes.
+
+use std::collections::HashMap;
+
+use super::{
+    column::{Reader, Writer},
+    error::Corrupt,
+};
+use crate::{
+    domain::{ErrorCode, Phase, Timestamp},
+    store::local::row::BLOCK_SLOTS,
+};
+
+/// What is stored of a phase in one byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Stored {
+    Ready,
+    Waiting,
+    Successful,
+    Failed,
+    Cancelled,
+}
+
+impl Stored {
+    /// All, each at its number on disk.
+    pub(super) const ALL: [Self; 5] = [Self::Ready, Self::Waiting, Self::Successful, Self::Failed, Self::Cancelled];
+
+    pub(super) fn of(phase: &Phase) -> Self {
+        match phase {
+            Phase::Ready { .. } => Self::Ready,
+            Phase::Waiting { .. } => Self::Waiting,
+            Phase::Successful => Self::Successful,
+            Phase::Failed => Self::Failed,
+            Phase::Cancelled => Self::Cancelled,
+        }
+    }
+
+    pub(super) fn is_pending(self) -> bool {
+        match self {
+            Self::Ready | Self::Waiting => true,
+            Self::Successful | Self::Failed | Self::Cancelled => false,
+        }
+    }
+}
+
+/// What many events of a block share: what filters ask about beside times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Combination {
+    pub(super) connection: u32,
+    pub(super) source: u32,
+    pub(super) destination: u32,
+    pub(super) stored: Stored,
+    /// HTTP status of the last attempt.
+    pub(super) response: Option<u16>,
+    /// Error of the last attempt.
+    pub(super) error: Option<ErrorCode>,
+}
+
+/// One event as the columns have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct HotRow {
+    pub(super) combination: Combination,
+    pub(super) created: Timestamp,
+    /// When the last attempt ended.
+    pub(super) last: Option<Timestamp>,
+    /// Of a pending one.
+    pub(super) due: Option<Timestamp>,
+    pub(super) attempts: u32,
+    pub(super) version: u32,
+}
+
+/// A slot as the columns have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HotSlot {
+    /// Nothing was ever folded into it.
+    Never,
+    /// Final, so it is remembered while its block lives.
+    Gone,
+    Live(HotRow),
+}
+
+const CODE_NEVER: u16 = 0;
+const CODE_GONE: u16 = 1;
+/// The dictionary's first entry.
+const CODE_FIRST: u16 = 2;
+
+/// A decoded block without its parts. Times in milliseconds; slots that hold no event have zeros.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Hot {
+    /// Earliest and latest time of its requests' ids; at least that wide.
+    pub(super) ids: Option<(Timestamp, Timestamp)>,
+    combinations: Vec<Combination>,
+    codes: Vec<u16>,
+    created: Vec<i64>,
+    last: Vec<i64>,
+    due: Vec<i64>,
+    attempts: Vec<u32>,
+    version: Vec<u32>,
+}
+
+impl Hot {
+    /// Builds the columns of slots in order, from the first.
+    pub(super) fn build(slots: &[HotSlot], ids: Option<(Timestamp, Timestamp)>) -> Self {
+        let mut hot = Self { ids, ..Self::default() };
+        let mut known = HashMap::new();
+        let used = slots.iter().rposition(|slot| *slot != HotSlot::Never).map_or(0, |at| at + 1);
+        for slot in &slots[..used] {
+            let (code, row) = match slot {
+                HotSlot::Never => (CODE_NEVER, None),
+                HotSlot::Gone => (CODE_GONE, None),
+                HotSlot::Live(row) => {
+                    let code = *known.entry(row.combination).or_insert_with(|| {
+                        hot.combinations.push(row.combination);
+                        // At most one for each of 1024 slots.
+                        u16::try_from(hot.combinations.len() - 1).unwrap_or(u16::MAX - CODE_FIRST) + CODE_FIRST
+                    });
+                    (code, Some(row))
+                }
+            };
+            hot.codes.push(code);
+            hot.created.push(row.map_or(0, |row| row.created.ms()));
+            hot.last.push(row.and_then(|row| row.last).map_or(0, Timestamp::ms));
+            hot.due.push(row.and_then(|row| row.due).map_or(0, Timestamp::ms));
+            hot.attempts.push(row.map_or(0, |row| row.attempts));
+            hot.version.push(row.map_or(0, |row| row.version));
+        }
+        hot
+    }
+
+    /// Every slot of the block.
+    pub(super) fn slots(&self) -> Vec<HotSlot> {
+        (0..BLOCK_SLOTS).map(|slot| self.slot(usize::try_from(slot).unwrap_or(usize::MAX))).collect()
+    }
+
+    pub(super) fn slot(&self, slot: usize) -> HotSlot {
+        match self.codes.get(slot) {
+            None | Some(&CODE_NEVER) => HotSlot::Never,
+            Some(&CODE_GONE) => HotSlot::Gone,
+            Some(code) => HotSlot::Live(HotRow {
+                combination: self.combinations[usize::from(code - CODE_FIRST)],
+                created: Timestamp::from_ms(self.created[slot]),
+                last: (self.attempts[slot] > 0).then(|| Timestamp::from_ms(self.last[slot])),
+                due: self.combinations[usize::from(code - CODE_FIRST)]
+                    .stored
+                    .is_pending()
+                    .then(|| Timestamp::from_ms(self.due[slot])),
+                attempts: self.attempts[slot],
+                version: self.version[slot],
+            }),
+        }
+    }
+
+    /// The event in a slot, if there is one.
+    pub(super) fn row(&self, slot: u16) -> Option<HotRow> {
+        match self.slot(usize::from(slot)) {
+            HotSlot::Live(row) => Some(row),
+            HotSlot::Never | HotSlot::Gone => None,
+        }
+    }
+
+    /// The dictionary; [`live`](Self::live) points into it.
+    pub(super) fn combinations(&self) -> &[Combination] {
+        &self.combinations
+    }
+
+    /// Slots with events, each with its place in the dictionary, when it was created and its due time (zero when settled).
+    pub(super) fn live(&self) -> impl DoubleEndedIterator<Item = LiveSlot> + '_ {
+        self.codes.iter().enumerate().filter(|(_, code)| **code >= CODE_FIRST).map(|(at, code)| LiveSlot {
+            // A block has 1024 slots; decoding checks it.
+            slot: u16::try_from(at).unwrap_or(u16::MAX),
+            combination: usize::from(code - CODE_FIRST),
+            created: Timestamp::from_ms(self.created[at]),
+            due: Timestamp::from_ms(self.due[at]),
+        })
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::default();
+        let (first, last) = self.ids.map_or((0, -1), |(first, last)| (first.ms(), last.ms()));
+        writer.signed(first);
+        writer.signed(last.wrapping_sub(first));
+        writer.varint(self.codes.len() as u64);
+        writer.varint(self.combinations.len() as u64);
+        for combination in &self.combinations {
+            encode_combination(&mut writer, combination);
+        }
+        writer.column(&self.codes.iter().map(|code| i64::from(*code)).collect::<Vec<_>>());
+        // Neighbours were created within milliseconds of each other, tried soon after, and due seldom.
+        let created = self.filled_created();
+        let steps = |at: usize| created[at].wrapping_sub(if at == 0 { 0 } else { created[at - 1] });
+        writer.signed(created.first().copied().unwrap_or(0));
+        writer.column(&(1..created.len()).map(steps).collect::<Vec<_>>());
+        writer.column(&self.relative(&self.last, &created, |hot, at| hot.attempts[at] > 0));
+        writer.column(&self.relative(&self.due, &created, Self::pending_at));
+        writer.column(&self.attempts.iter().map(|count| i64::from(*count)).collect::<Vec<_>>());
+        // Nearly always the number of attempts, so the difference is nearly always nothing.
+        let ahead =
+            self.version.iter().zip(&self.attempts).map(|(version, tries)| i64::from(*version) - i64::from(*tries));
+        writer.column(&ahead.collect::<Vec<_>>());
+        writer.into_bytes()
+    }
+
+    /// Creation times where slots without an event repeat their neighbour, so that steps stay small.
+    fn filled_created(&self) -> Vec<i64> {
+        let first = self.live().next().map_or(0, |live| live.created.ms());
+        let fill = |previous: &mut i64, (code, created): (&u16, &i64)| {
+            *previous = if *code >= CODE_FIRST { *created } else { *previous };
+            Some(*previous)
+        };
+        self.codes.iter().zip(&self.created).scan(first, fill).collect()
+    }
+
+    fn relative(&self, times: &[i64], created: &[i64], has: impl Fn(&Self, usize) -> bool) -> Vec<i64> {
+        (0..times.len()).map(|at| if has(self, at) { times[at].wrapping_sub(created[at]) } else { 0 }).collect()
+    }
+
+    fn pending_at(&self, at: usize) -> bool {
+        self.codes[at]
+            .checked_sub(CODE_FIRST)
+            .is_some_and(|code| self.combinations[usize::from(code)].stored.is_pending())
+    }
+
+    pub(super) fn decode(body: &[u8]) -> Result<Self, Corrupt> {
+        let mut reader = Reader::new(body);
+        let (first, span) = (reader.signed()?, reader.signed()?);
+        let ids = (span >= 0).then(|| (Timestamp::from_ms(first), Timestamp::from_ms(first.wrapping_add(span))));
+        let used = reader.count()?;
+        if used as u64 > BLOCK_SLOTS {
+            return Err(Corrupt("it has too many slots"));
+        }
+        let combinations =
+            (0..reader.count()?).map(|_| decode_combination(&mut reader)).collect::<Result<Vec<_>, _>>()?;
+        let codes = narrow::<u16>(reader.column(used)?)?;
+        if codes.iter().any(|code| usize::from(code.saturating_sub(1)) > combinations.len()) {
+            return Err(Corrupt("a code is outside of the dictionary"));
+        }
+        let mut created = vec![reader.signed()?; used];
+        let steps = reader.column(used.saturating_sub(1))?;
+        for (at, step) in (1..).zip(steps) {
+            created[at] = created[at - 1].wrapping_add(step);
+        }
+        let add = |times: Vec<i64>| times.iter().zip(&created).map(|(time, base)| time.wrapping_add(*base)).collect();
+        let last = add(reader.column(used)?);
+        let due = add(reader.column(used)?);
+        let attempts = narrow::<u32>(reader.column(used)?)?;
+        let ahead = reader.column(used)?.into_iter().zip(&attempts);
+        let version = narrow(ahead.map(|(ahead, tries)| ahead.wrapping_add(i64::from(*tries))).collect())?;
+        let mut hot = Self { ids, combinations, codes, created, last, due, attempts, version };
+        hot.clear_unused();
+        Ok(hot)
+    }
+
+    /// What a slot does not have reads as zero, as in a block that was built.
+    fn clear_unused(&mut self) {
+        for at in 0..self.codes.len() {
+            if !self.pending_at(at) {
+                self.due[at] = 0;
+            }
+            if self.attempts[at] == 0 {
+                self.last[at] = 0;
+            }
+            if self.codes[at] < CODE_FIRST {
+                self.created[at] = 0;
+            }
+        }
+    }
+}
+
+/// An event as [`Hot::live`] walks over it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LiveSlot {
+    pub(super) slot: u16,
+    /// Place in [`Hot::combinations`].
+    pub(super) combination: usize,
+    pub(super) created: Timestamp,
+    /// Zero when settled.
+    pub(super) due: Timestamp,
+}
+
+/// Values that must fit a smaller type.
+pub(super) fn narrow<T: TryFrom<i64>>(values: Vec<i64>) -> Result<Vec<T>, Corrupt> {
+    let narrowed: Result<Vec<T>, _> = values.into_iter().map(T::try_from).collect();
+    narrowed.map_err(|_| Corrupt("a number is out of range"))
+}
+
+fn encode_combination(writer: &mut Writer, combination: &Combination) {
+    writer.varint(combination.connection.into());
+    writer.varint(combination.source.into());
+    writer.varint(combination.destination.into());
+    let number = Stored::ALL.iter().position(|stored| *stored == combination.stored).unwrap_or(0);
+    writer.varint(number as u64);
+    writer.varint(combination.response.map_or(0, |status| u64::from(status) + 1));
+    writer.varint(combination.error.map_or(0, |error| error.number().into()));
+}
+
+fn decode_combination(reader: &mut Reader<'_>) -> Result<Combination, Corrupt> {
+    let mut handle = || u32::try_from(reader.varint()?).map_err(|_| Corrupt("a handle is too large"));
+    let (connection, source, destination) = (handle()?, handle()?, handle()?);
+    let stored = reader.count()?;
+    let response = match reader.varint()? {
+        0 => None,
+        status => Some(u16::try_from(status - 1).map_err(|_| Corrupt("a status is too large"))?),
+    };
+    let error = match reader.varint()? {
+        0 => None,
+        number => Some(error_from(number)?),
+    };
+    let stored = *Stored::ALL.get(stored).ok_or(Corrupt("a stored status is unknown"))?;
+    Ok(Combination { connection, source, destination, stored, response, error })
+}
+
+/// An error by its number on disk.
+pub(super) fn error_from(number: u64) -> Result<ErrorCode, Corrupt> {
+    u8::try_from(number).ok().and_then(ErrorCode::from_number).ok_or(Corrupt("an error's number is unknown"))
+}

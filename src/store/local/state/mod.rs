@@ -1,0 +1,181 @@
+//! The state: every event's newest row in sled, in blocks of 1024 with a zone for each in memory (CONTRIBUTING, decision 4).
+//!
+//! The journal is the truth; this can be rebuilt from it. The feeder is the only writer. Readers bring an overlay, the rows that
+//! are newer than sled's, and get merged answers: what the overlay has of a slot wins, and a position it does not know comes from the block.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `keys`, `column` | bytes: keys, envelopes, packed columns |
+//! | `hot`, `cold`, `handles` | what a block's values say |
+//! | `zone` | what memory keeps of a block |
+//! | `view` | reading one block, hot and cold of the same moment |
+//! | `write`, `durable` | replacing blocks; making them survive |
+//! | `lookup`, `plan`, `query`, `pending` | answers |
+//!
+//! Here alone sled is imported.
+
+mod cold;
+mod column;
+mod durable;
+mod error;
+mod handles;
+mod hot;
+mod keys;
+mod lookup;
+mod pending;
+mod plan;
+mod query;
+#[cfg(test)]
+mod tests;
+mod view;
+mod write;
+mod zone;
+
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use parking_lot::{Mutex, RwLock};
+
+use self::{error::Corrupt, handles::Handles, hot::Hot, zone::Zone};
+pub use self::{
+    error::StateError,
+    pending::{PendingAsk, PendingRows},
+    plan::Asking,
+    zone::BlockSummary,
+};
+
+/// How often sled writes what it gathered, in milliseconds. *Motive:* its default; the checkpoint flushes what must not be lost.
+const FLUSH_EVERY_MS: u64 = 500;
+/// Decoded blocks that are kept, at about 40 KiB each. *Motive:* who drains a backlog asks for neighbours, on a few connections at a time.
+const RECENT_BLOCKS: usize = 16;
+
+/// Zones by block.
+type Zones = BTreeMap<u64, Arc<Zone>>;
+
+/// Events in sled. Shared by `Arc`: one writer, many readers.
+///
+/// Locks are taken in this order, none twice by one thread: `writing`, `zones`, `handles` or `recent`.
+#[derive(Debug)]
+pub struct State {
+    dir: PathBuf,
+    tree: sled::Db,
+    /// Held while a block is replaced, so that a second writer would wait rather than lose a change.
+    writing: Mutex<()>,
+    /// Replaced together with what sled has: a reader that holds it sees a block's columns and parts of one moment.
+    zones: RwLock<Zones>,
+    handles: RwLock<Handles>,
+    /// Blocks asked for singly, newest use last.
+    recent: Mutex<Vec<(u64, Arc<Hot>)>>,
+}
+
+impl State {
+    /// Opens the state in a directory, or starts an empty one there, with so many bytes of page cache.
+    ///
+    /// # Errors
+    ///
+    /// `Damaged` when sled cannot make sense of its files or a block does not decode; `Io` when the system refused.
+    pub fn open(dir: &Path, cache_bytes: u64) -> Result<Self, StateError> {
+        // sled asserts what it reads: on damaged files it may panic.
+        catch_unwind(AssertUnwindSafe(|| Self::load(dir, cache_bytes))).unwrap_or_else(|panic| {
+            let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref().copied());
+            let why = format!("sled panicked: {}", said.unwrap_or("it did not say why"));
+            Err(StateError::Damaged { dir: dir.to_owned(), key: "opening".to_owned(), why })
+        })
+    }
+
+    fn load(dir: &Path, cache_bytes: u64) -> Result<Self, StateError> {
+        let config = sled::Config::new().path(dir).cache_capacity(cache_bytes).flush_every_ms(Some(FLUSH_EVERY_MS));
+        let tree = config.open().map_err(|error| StateError::from_sled(dir, "opening", error))?;
+        let state = Self {
+            dir: dir.to_owned(),
+            tree,
+            writing: Mutex::new(()),
+            zones: RwLock::default(),
+            handles: RwLock::default(),
+            recent: Mutex::default(),
+        };
+        state.load_handles()?;
+        state.load_zones()?;
+        Ok(state)
+    }
+
+    fn load_handles(&self) -> Result<(), StateError> {
+        let mut handles = self.handles.write();
+        for (expected, entry) in (0u32..).zip(self.tree.scan_prefix([keys::HANDLE])) {
+            let (key, value) = entry.map_err(|error| self.sled("reading handles", error))?;
+            if *key != keys::handle(expected) {
+                return Err(self.damaged(&keys::handle(expected), Corrupt("the handle is missing")));
+            }
+            let bytes = keys::unseal(&key, &value).map_err(|corrupt| self.damaged(&key, corrupt))?;
+            let id = bytes.try_into().map_err(|_| self.damaged(&key, Corrupt("it is not an id")))?;
+            handles.push(u128::from_be_bytes(id));
+        }
+        Ok(())
+    }
+
+    fn load_zones(&self) -> Result<(), StateError> {
+        let known = self.handles.read();
+        let mut zones = self.zones.write();
+        for entry in self.tree.scan_prefix([keys::HOT]) {
+            let (key, value) = entry.map_err(|error| self.sled("reading blocks", error))?;
+            let damaged = |corrupt| self.damaged(&key, corrupt);
+            let block = keys::block_of_hot(&key).ok_or_else(|| damaged(Corrupt("it is no block's key")))?;
+            let hot = keys::unseal(&key, &value).and_then(Hot::decode).map_err(damaged)?;
+            let unknown = |handle: u32| known.id(handle).is_none();
+            if hot
+                .combinations()
+                .iter()
+                .any(|one| [one.connection, one.source, one.destination].map(unknown).contains(&true))
+            {
+                return Err(damaged(Corrupt("it uses a handle without an id")));
+            }
+            let zone = Zone::of(&hot).ok_or_else(|| damaged(Corrupt("it has no event")))?;
+            zones.insert(block, Arc::new(zone));
+        }
+        Ok(())
+    }
+
+    /// How many events are folded and not gone; what only an overlay has is not among them.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.zones.read().values().map(|zone| zone.live()).sum()
+    }
+
+    /// Figures of every folded block, in order.
+    #[must_use]
+    pub fn blocks(&self) -> Vec<BlockSummary> {
+        self.zones.read().iter().map(|(block, zone)| zone.summary(*block)).collect()
+    }
+
+    fn damaged(&self, key: &[u8], corrupt: Corrupt) -> StateError {
+        StateError::Damaged { dir: self.dir.clone(), key: keys::describe(key), why: corrupt.0.to_owned() }
+    }
+
+    fn sled(&self, doing: &str, error: sled::Error) -> StateError {
+        StateError::from_sled(&self.dir, doing, error)
+    }
+
+    /// Reads a value out of its envelope and decodes it.
+    fn get<T>(&self, key: &[u8], decode: impl FnOnce(&[u8]) -> Result<T, Corrupt>) -> Result<Option<T>, StateError> {
+        let value = self.tree.get(key).map_err(|error| self.sled(&keys::describe(key), error))?;
+        let decoded = value.map(|value| keys::unseal(key, &value).and_then(decode)).transpose();
+        decoded.map_err(|corrupt| self.damaged(key, corrupt))
+    }
+}
+
+impl StateError {
+    #[expect(clippy::needless_pass_by_value, reason = "fits map_err")]
+    fn from_sled(dir: &Path, doing: &str, error: sled::Error) -> Self {
+        let (dir, key, why) = (dir.to_owned(), doing.to_owned(), error.to_string());
+        match error {
+            sled::Error::Corruption { .. } | sled::Error::ReportableBug(_) => Self::Damaged { dir, key, why },
+            sled::Error::CollectionNotFound(_) | sled::Error::Unsupported(_) | sled::Error::Io(_) => {
+                Self::Io { dir, why }
+            }
+        }
+    }
+}

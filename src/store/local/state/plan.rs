@@ -1,0 +1,182 @@
+//! A filter made ready for blocks: what it says of a combination, a zone, a slot and a whole event.
+
+use std::{cell::RefCell, collections::HashMap};
+
+use super::{
+    handles::Handles,
+    hot::{Combination, Hot, LiveSlot, Stored},
+    zone::Zone,
+};
+use crate::{
+    domain::{AttemptTrigger, ConnectionId, Event, EventStatus, Phase, Timestamp},
+    store::query::EventFilter,
+};
+
+/// Which events, and what deriving their public status needs.
+#[derive(Clone, Copy)]
+pub struct Asking<'a> {
+    /// Which events.
+    pub filter: &'a EventFilter,
+    /// Whether a connection is paused.
+    pub paused: &'a dyn Fn(ConnectionId) -> bool,
+    /// The moment the statuses are of.
+    pub now: Timestamp,
+}
+
+/// What a filter says of all events of a combination, leaving aside when they were created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    No,
+    Yes,
+    /// It depends on when each is due.
+    ByDue {
+        paused: bool,
+    },
+}
+
+/// What a filter says of a zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Share {
+    /// None of its events match.
+    None,
+    /// So many match.
+    Counted(u64),
+    /// The block must be asked.
+    Unknown,
+}
+
+/// A filter in terms of handles.
+pub(super) struct Plan<'a> {
+    asking: &'a Asking<'a>,
+    handles: &'a parking_lot::RwLock<Handles>,
+    /// By handle; a filter that does not restrict has none.
+    connections: Option<Vec<bool>>,
+    sources: Option<Vec<bool>>,
+    destinations: Option<Vec<bool>>,
+    /// By handle, as far as it was asked.
+    paused: RefCell<HashMap<u32, bool>>,
+}
+
+impl<'a> Plan<'a> {
+    pub(super) fn new(asking: &'a Asking<'a>, handles: &'a parking_lot::RwLock<Handles>) -> Self {
+        let known = handles.read();
+        let filter = asking.filter;
+        let mask = |ids: Vec<u128>| {
+            let mut mask = Vec::new();
+            for handle in ids.iter().filter_map(|id| known.get(*id)).map(|handle| handle as usize) {
+                mask.resize(mask.len().max(handle + 1), false);
+                mask[handle] = true;
+            }
+            (!ids.is_empty()).then_some(mask)
+        };
+        Self {
+            asking,
+            handles,
+            connections: mask(filter.connections.iter().map(|id| id.bits()).collect()),
+            sources: mask(filter.sources.iter().map(|id| id.bits()).collect()),
+            destinations: mask(filter.destinations.iter().map(|id| id.bits()).collect()),
+            paused: RefCell::default(),
+        }
+    }
+
+    /// Whether a whole event matches.
+    pub(super) fn matches(&self, event: &Event) -> bool {
+        let Asking { filter, paused, now } = self.asking;
+        // Pausing matters to nothing but statuses.
+        let paused = !filter.statuses.is_empty() && paused(event.connection_id);
+        filter.matches(event, paused, *now)
+    }
+
+    /// What follows from a zone alone.
+    pub(super) fn share(&self, zone: &Zone) -> Share {
+        let EventFilter { created_from, created_before, .. } = self.asking.filter;
+        let (first, last) = zone.created;
+        if created_from.is_some_and(|from| last < from) || created_before.is_some_and(|before| first >= before) {
+            return Share::None;
+        }
+        let (mut sum, mut by_due) = (0, false);
+        for (combination, count) in &zone.combinations {
+            match self.verdict(combination) {
+                Verdict::No => {}
+                Verdict::Yes => sum += u64::from(*count),
+                Verdict::ByDue { .. } => by_due = true,
+            }
+        }
+        let whole = created_from.is_none_or(|from| first >= from) && created_before.is_none_or(|before| last < before);
+        match (by_due, sum) {
+            (false, 0) => Share::None,
+            (false, sum) if whole => Share::Counted(sum),
+            _ => Share::Unknown,
+        }
+    }
+
+    /// The events of a block that match.
+    pub(super) fn select<'h>(&'h self, hot: &'h Hot) -> impl DoubleEndedIterator<Item = LiveSlot> + 'h {
+        let verdicts: Vec<Verdict> = hot.combinations().iter().map(|combination| self.verdict(combination)).collect();
+        let EventFilter { created_from, created_before, .. } = self.asking.filter;
+        hot.live().filter(move |live| {
+            created_from.is_none_or(|from| live.created >= from)
+                && created_before.is_none_or(|before| live.created < before)
+                && match verdicts[live.combination] {
+                    Verdict::No => false,
+                    Verdict::Yes => true,
+                    Verdict::ByDue { paused } => {
+                        self.shown(hot.combinations()[live.combination].stored, live.due, paused)
+                    }
+                }
+        })
+    }
+
+    fn verdict(&self, combination: &Combination) -> Verdict {
+        let any = |mask: &Option<Vec<bool>>, handle: u32| {
+            mask.as_ref().is_none_or(|mask| mask.get(handle as usize).copied().unwrap_or(false))
+        };
+        let ranges = &self.asking.filter.response_statuses;
+        let answered = |status| ranges.iter().any(|(low, high)| (*low..=*high).contains(&status));
+        if !any(&self.connections, combination.connection)
+            || !any(&self.sources, combination.source)
+            || !any(&self.destinations, combination.destination)
+            || !(ranges.is_empty() || combination.response.is_some_and(answered))
+        {
+            return Verdict::No;
+        }
+        if self.asking.filter.statuses.is_empty() {
+            return Verdict::Yes;
+        }
+        // Deriving never looks at more of a due time than on which side of now it lies, so the extremes decide.
+        let ends =
+            |paused| [i64::MIN, i64::MAX].map(|due| self.shown(combination.stored, Timestamp::from_ms(due), paused));
+        let decided = |ends: [bool; 2]| match ends {
+            [true, true] => Some(Verdict::Yes),
+            [false, false] => Some(Verdict::No),
+            _ => None,
+        };
+        let (running, on_hold) = (ends(false), ends(true));
+        if running == on_hold
+            && let Some(verdict) = decided(running)
+        {
+            return verdict;
+        }
+        let paused = self.is_paused(combination.connection);
+        decided(if paused { on_hold } else { running }).unwrap_or(Verdict::ByDue { paused })
+    }
+
+    /// Whether the filter asks for the public status of a stored one.
+    fn shown(&self, stored: Stored, due_at: Timestamp, paused: bool) -> bool {
+        let phase = match stored {
+            Stored::Ready => Phase::Ready { due_at, trigger: AttemptTrigger::Initial, automatic_due: None },
+            Stored::Waiting => Phase::Waiting { due_at },
+            Stored::Successful => Phase::Successful,
+            Stored::Failed => Phase::Failed,
+            Stored::Cancelled => Phase::Cancelled,
+        };
+        self.asking.filter.statuses.contains(&EventStatus::derive(&phase, paused, self.asking.now))
+    }
+
+    fn is_paused(&self, connection: u32) -> bool {
+        *self.paused.borrow_mut().entry(connection).or_insert_with(|| {
+            let id = self.handles.read().id(connection);
+            id.is_some_and(|id| (self.asking.paused)(ConnectionId::from_bits(id)))
+        })
+    }
+}

@@ -1,0 +1,123 @@
+//! Retention gives the disk back, and a rebuild afterwards shows the same.
+
+use std::{fs, time::Duration};
+
+use super::kit::{LocalSubject, accept, accept_all, connection, everything, finish, finish_all, now};
+use crate::{
+    domain::Event,
+    store::{EventFilter, conformance::Subject},
+};
+
+const DAY_MS: u64 = 24 * 3600 * 1000;
+
+fn with_a_day() -> LocalSubject {
+    LocalSubject::with(|options| {
+        options.retention = Duration::from_millis(DAY_MS);
+        options.segment_bytes = 64 * 1024;
+    })
+}
+
+/// Accepts so many, in commits of fifty, and finishes all but the first of every `keep`; answers those that wait.
+fn fill(subject: &LocalSubject, count: usize, keep: Option<usize>) -> Vec<Event> {
+    let store = subject.store();
+    let mut waiting = Vec::new();
+    for start in (0..count).step_by(50) {
+        let numbers = start..(start + 50).min(count);
+        let events = accept_all(store.as_ref(), numbers.clone().map(|_| 500));
+        let (keep, done): (Vec<_>, Vec<_>) =
+            numbers.zip(events).partition(|(number, _)| keep.is_some_and(|keep| number % keep == 0));
+        waiting.extend(keep.into_iter().map(|(_, event)| event));
+        finish_all(store.as_ref(), done.into_iter().map(|(_, event)| event).collect(), now(subject), 200);
+    }
+    waiting
+}
+
+fn rebuild(subject: &mut LocalSubject) {
+    let directory = subject.close().to_owned();
+    fs::remove_dir_all(directory.join("state")).unwrap();
+    fs::remove_file(directory.join("CHECKPOINT")).unwrap();
+    subject.open();
+}
+
+#[test]
+fn settled_events_past_retention_go_with_their_segments_and_stay_gone_in_a_rebuild() {
+    let mut subject = with_a_day();
+    fill(&subject, 3_000, None);
+    let event = accept(subject.store().as_ref(), 10);
+    finish(subject.store().as_ref(), event, now(&subject), 200);
+    subject.settle();
+    let full = subject.store().stats().journal_bytes;
+    subject.clock().advance_ms(2 * DAY_MS);
+    let young = fill(&subject, 10, Some(1));
+    subject.settle();
+    subject.local().retain_now().unwrap();
+    subject.settle();
+    let left = subject.store().stats().journal_bytes;
+    assert!(left * 10 <= full, "{left} of {full} bytes are left");
+    let expected = everything(subject.store().as_ref());
+    assert_eq!(expected.len(), young.len());
+    rebuild(&mut subject);
+    assert_eq!(everything(subject.store().as_ref()), expected);
+}
+
+#[test]
+fn what_still_waits_is_carried_forward_whole() {
+    let mut subject = with_a_day();
+    let waiting = fill(&subject, 3_000, Some(100));
+    subject.settle();
+    let before: Vec<_> = everything(subject.store().as_ref());
+    let before: Vec<_> = before.into_iter().filter(|line| line.contains("Ready")).collect();
+    let full = subject.store().stats().journal_bytes;
+    subject.clock().advance_ms(2 * DAY_MS);
+    accept(subject.store().as_ref(), 10);
+    subject.settle();
+    subject.local().retain_now().unwrap();
+    let left = subject.store().stats().journal_bytes;
+    assert!(left * 5 <= full, "{left} of {full} bytes are left");
+    let kept = everything(subject.store().as_ref());
+    assert_eq!(kept.len(), waiting.len() + 1);
+    assert_eq!(kept[..waiting.len()], before);
+    rebuild(&mut subject);
+    assert_eq!(everything(subject.store().as_ref()), kept);
+    let queue = subject.store().pending(connection(), now(&subject), None, 1_000).unwrap();
+    assert_eq!(queue.events.len(), waiting.len() + 1);
+    let done = finish(subject.store().as_ref(), queue.events[0].event.clone(), now(&subject), 200);
+    assert_eq!(subject.store().event(done.id()).unwrap().event, done);
+}
+
+#[test]
+fn the_quota_takes_the_oldest_settled_events_and_never_a_live_one() {
+    let quota = 512 * 1024;
+    let mut subject = LocalSubject::with(|options| {
+        options.segment_bytes = 64 * 1024;
+        options.quota_bytes = Some(quota);
+    });
+    let waiting = fill(&subject, 3_000, Some(50));
+    subject.settle();
+    subject.local().retain_now().unwrap();
+    assert!(subject.store().stats().journal_bytes <= quota + 3 * 64 * 1024);
+    let queue = subject.store().pending(connection(), now(&subject), None, 1_000).unwrap();
+    let queued: Vec<_> = queue.events.into_iter().map(|pending| pending.event).collect();
+    assert_eq!(queued, waiting);
+    let kept = everything(subject.store().as_ref());
+    assert!(kept.len() < 3_000);
+    rebuild(&mut subject);
+    assert_eq!(everything(subject.store().as_ref()), kept);
+}
+
+#[test]
+fn a_live_event_stays_and_configuration_is_kept_when_its_segment_goes() {
+    let mut subject = with_a_day();
+    super::kit::put_secrets(subject.store().as_ref());
+    fill(&subject, 1_000, None);
+    let event = accept(subject.store().as_ref(), 10);
+    finish(subject.store().as_ref(), event, now(&subject), 200);
+    subject.settle();
+    subject.clock().advance_ms(2 * DAY_MS);
+    accept(subject.store().as_ref(), 10);
+    subject.settle();
+    assert!(subject.local().retain_now().unwrap() > 0);
+    rebuild(&mut subject);
+    assert_eq!(subject.store().configuration().destinations.len(), 1);
+    assert_eq!(subject.store().count(&EventFilter::default(), now(&subject)).unwrap(), 1);
+}

@@ -1,0 +1,327 @@
+//! The writer: one thread through which every change goes, in order.
+//!
+//! It takes all that waits, decides each (versions, seq, time), writes one frame with one sync, applies it to the
+//! overlay, tells the gateway of new events, and only then answers. It never reads a body and never waits for anybody.
+//! A write or sync error ends the process: nothing of that frame has been acknowledged.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+use super::{
+    RecordRef,
+    journal::{Committed, Frame, RecordHead, Writer as JournalWriter},
+    overlay::Change,
+    queue::{AcceptJob, Answer, Job, RecordJob},
+    record::{FORMAT, Kind, StoredGone, encode},
+    row::Slot,
+    shared::Shared,
+};
+use crate::{
+    domain::{Configuration, ConnectionId, Event, RequestId, Seq, Timestamp},
+    store::{Accepted, Offer, PayloadRef, StoreError},
+};
+
+/// How many of the last request ids are remembered, so that the same one twice is one request.
+const RECENT_REQUESTS: usize = 65_536;
+
+/// Something to do once the frame is durable; `record` is its place in the frame.
+enum Effect {
+    Accepted {
+        job: AcceptJob,
+        record: usize,
+        first_seq: Seq,
+        at: Timestamp,
+    },
+    Recorded {
+        event: Event,
+        has_attempt: bool,
+        record: usize,
+        answer: Answer<()>,
+    },
+    Configured {
+        configuration: Arc<Configuration>,
+        answer: Answer<Arc<Configuration>>,
+    },
+    Forgotten {
+        ranges: Vec<(Seq, Seq)>,
+        count: usize,
+        answer: Answer<usize>,
+    },
+    Carried {
+        event: Box<Event>,
+        record: usize,
+        answer: Answer<bool>,
+    },
+    Repeated {
+        answer: Answer<()>,
+    },
+    /// Decided without a record, but not before what came earlier is durable.
+    Repeat {
+        accepted: Accepted,
+        answer: Answer<Accepted>,
+    },
+}
+
+/// The thread's own state.
+pub(super) struct WriterThread {
+    shared: Arc<Shared>,
+    journal: JournalWriter,
+    frame: Frame,
+    effects: Vec<Effect>,
+    next_seq: Seq,
+    last_at: Timestamp,
+    recent: HashMap<RequestId, Accepted>,
+    recent_order: VecDeque<RequestId>,
+    /// Versions decided in the frame that is being built.
+    versions: HashMap<Seq, u32>,
+    /// The configuration with what the frame that is being built puts.
+    configuration: Arc<Configuration>,
+}
+
+impl WriterThread {
+    /// Takes over the journal; `next_seq` and `last_at` go on from what it holds.
+    pub(super) fn new(shared: Arc<Shared>, journal: JournalWriter, next_seq: Seq, last_at: Timestamp) -> Self {
+        let configuration = shared.configuration();
+        Self {
+            shared,
+            journal,
+            frame: Frame::new(),
+            effects: Vec::new(),
+            next_seq,
+            last_at,
+            recent: HashMap::new(),
+            recent_order: VecDeque::new(),
+            versions: HashMap::new(),
+            configuration,
+        }
+    }
+
+    /// Writes until the queue is closed and empty, then seals the journal.
+    pub(super) fn run(mut self) {
+        let mut batch = Vec::new();
+        while self.shared.queue.take(&mut batch) {
+            let now = self.shared.clock.now();
+            self.last_at = self.last_at.max(now);
+            for job in batch.drain(..) {
+                self.decide(job);
+            }
+            self.commit();
+        }
+        if let Err(error) = self.journal.seal() {
+            self.shared.fatal(&format!("the journal cannot be sealed: {error}"));
+        }
+    }
+
+    fn decide(&mut self, job: Job) {
+        match job {
+            Job::Accept(job) => self.decide_accept(job),
+            Job::Record(job) => self.decide_record(job),
+            Job::Config { items, meta, answer } => {
+                let mut next = self.configuration.as_ref().clone();
+                for item in items {
+                    if next.version_of(&item) + 1 != item.version() {
+                        reply(answer, Err(StoreError::Conflict));
+                        return;
+                    }
+                    next.put(item);
+                }
+                self.configuration = Arc::new(next);
+                self.push(Kind::Config, 0, &meta, &[], 0);
+                self.effects.push(Effect::Configured { configuration: Arc::clone(&self.configuration), answer });
+            }
+            Job::Gone { events, answer } => {
+                let mut ranges: Vec<(Seq, Seq)> = Vec::new();
+                let mut count = 0;
+                for (seq, version) in events {
+                    if self.version(seq) != Ok(Some(version)) {
+                        continue;
+                    }
+                    count += 1;
+                    match ranges.last_mut() {
+                        Some((_, last)) if *last + 1 == seq => *last = seq,
+                        _ => ranges.push((seq, seq)),
+                    }
+                }
+                if count > 0 {
+                    self.push(Kind::Gone, 0, &encode(&StoredGone { ranges: ranges.clone() }), &[], 0);
+                }
+                self.effects.push(Effect::Forgotten { ranges, count, answer });
+            }
+            Job::Carry { event, meta, blob, blob_crc, answer } => {
+                if self.version(event.seq) != Ok(Some(event.version)) {
+                    reply(answer, Ok(false));
+                    return;
+                }
+                let parts: Vec<&[u8]> = blob.iter().map(AsRef::as_ref).collect();
+                let record = self.push(Kind::Carried, event.seq, &meta, &parts, blob_crc);
+                self.effects.push(Effect::Carried { event, record, answer });
+            }
+            Job::Repeat { records, answer } => {
+                for (kind, meta) in &records {
+                    if let Some(kind) = Kind::from_number(*kind) {
+                        self.push(kind, 0, meta, &[], 0);
+                    }
+                }
+                self.effects.push(Effect::Repeated { answer });
+            }
+        }
+    }
+
+    fn decide_accept(&mut self, job: AcceptJob) {
+        if let Some(accepted) = self.recent.get(&job.request.id) {
+            self.effects.push(Effect::Repeat { accepted: accepted.clone(), answer: job.answer });
+            return;
+        }
+        let at = self.last_at;
+        let first_seq = self.next_seq;
+        self.next_seq += job.routes.len() as u64;
+        let record = self.push(Kind::Request, first_seq, &job.meta, &[&job.request.body], job.blob_crc);
+        self.remember(job.request.id, Accepted { created_at: at, first_seq, events: events_of(&job) });
+        self.effects.push(Effect::Accepted { job, record, first_seq, at });
+    }
+
+    fn remember(&mut self, id: RequestId, accepted: Accepted) {
+        if self.recent_order.len() == RECENT_REQUESTS
+            && let Some(oldest) = self.recent_order.pop_front()
+        {
+            self.recent.remove(&oldest);
+        }
+        self.recent_order.push_back(id);
+        self.recent.insert(id, accepted);
+    }
+
+    fn decide_record(&mut self, job: RecordJob) {
+        let given = job.event.version;
+        let seq = job.event.seq;
+        match self.version(seq) {
+            Ok(Some(stored)) if stored + 1 == given => {}
+            Ok(Some(stored)) => return reply(job.answer, Err(StoreError::Stale { seq, stored, given })),
+            Ok(None) => return reply(job.answer, Err(StoreError::NotFound)),
+            Err(error) => return reply(job.answer, Err(error)),
+        }
+        let kind = if job.has_attempt { Kind::Outcome } else { Kind::Change };
+        let record = self.push(kind, seq, &job.meta, &[&job.blob[0], &job.blob[1]], job.blob_crc);
+        self.versions.insert(seq, given);
+        self.effects.push(Effect::Recorded {
+            event: job.event,
+            has_attempt: job.has_attempt,
+            record,
+            answer: job.answer,
+        });
+    }
+
+    /// The version of an event as of everything decided so far; `None` when it is gone.
+    fn version(&self, seq: Seq) -> Result<Option<u32>, StoreError> {
+        if let Some(version) = self.versions.get(&seq) {
+            return Ok(Some(*version));
+        }
+        match self.shared.overlay.lock().get(seq) {
+            Some(Slot::Row(row)) => return Ok(Some(row.event.version)),
+            Some(Slot::Gone) => return Ok(None),
+            None => {}
+        }
+        self.shared.state()?.version(seq).map_err(|error| self.shared.state_failed(&error))
+    }
+
+    fn push(&mut self, kind: Kind, seq: Seq, meta: &[u8], blob: &[&[u8]], blob_crc: u32) -> usize {
+        let head = RecordHead { kind: kind as u8, format: FORMAT, seq, at_ms: self.last_at.ms() };
+        self.frame.push(head, meta, blob, blob_crc)
+    }
+
+    /// Makes the frame durable, then shows it, then answers.
+    fn commit(&mut self) {
+        self.versions.clear();
+        let committed = if self.frame.is_empty() {
+            Committed { start: self.journal.position(), end: self.journal.position() }
+        } else {
+            match self.journal.commit(&mut self.frame) {
+                Ok(committed) => committed,
+                Err(error) => self.shared.fatal(&format!("the journal cannot be written: {error}")),
+            }
+        };
+        let frame = std::mem::take(&mut self.frame);
+        let mut offers: HashMap<ConnectionId, Vec<Offer>> = HashMap::new();
+        let mut overlay = self.shared.overlay.lock();
+        for effect in &mut self.effects {
+            match effect {
+                Effect::Accepted { job, record, first_seq, at } => {
+                    let place = frame.place(&committed, *record);
+                    for (index, event) in new_events(job, *first_seq, *at).enumerate() {
+                        overlay.apply(Change::New(event.clone(), place));
+                        offers.entry(job.routes[index].connection_id).or_default().push(Offer {
+                            event,
+                            request: Some(Arc::clone(&job.request)),
+                            payload_ref: payload_ref(place),
+                            body_permit: job.body_permit.clone(),
+                        });
+                    }
+                }
+                Effect::Recorded { event, has_attempt, record, .. } => {
+                    let place = has_attempt.then(|| frame.place(&committed, *record));
+                    overlay.apply(Change::Changed(event.clone(), place));
+                }
+                Effect::Forgotten { ranges, .. } => {
+                    for (first, last) in ranges {
+                        overlay.apply(Change::Gone(*first, *last));
+                    }
+                }
+                Effect::Carried { event, record, .. } => {
+                    overlay.apply(Change::Carried(event.as_ref().clone(), frame.place(&committed, *record)));
+                }
+                Effect::Configured { configuration, .. } => self.shared.set_configuration(Arc::clone(configuration)),
+                Effect::Repeated { .. } | Effect::Repeat { .. } => {}
+            }
+        }
+        self.shared.applied(&overlay, committed.end, self.next_seq, self.last_at);
+        drop(overlay);
+        self.frame = frame;
+        self.frame.clear();
+        for (connection, offers) in offers {
+            self.shared.offer(connection, offers);
+        }
+        for effect in self.effects.drain(..) {
+            effect.answer();
+        }
+    }
+}
+
+impl Effect {
+    fn answer(self) {
+        match self {
+            Self::Accepted { job, first_seq, at, .. } => {
+                let events = events_of(&job);
+                reply(job.answer, Ok(Accepted { created_at: at, first_seq, events }));
+            }
+            Self::Recorded { answer, .. } | Self::Repeated { answer } => reply(answer, Ok(())),
+            Self::Configured { configuration, answer } => reply(answer, Ok(configuration)),
+            Self::Forgotten { count, answer, .. } => reply(answer, Ok(count)),
+            Self::Carried { answer, .. } => reply(answer, Ok(true)),
+            Self::Repeat { accepted, answer } => reply(answer, Ok(accepted)),
+        }
+    }
+}
+
+/// Whoever asked may have gone: the change is made all the same.
+fn reply<T>(answer: Answer<T>, result: Result<T, StoreError>) {
+    drop(answer.send(result));
+}
+
+/// Where a record lies, as the store's users carry it around.
+#[must_use]
+pub(super) const fn payload_ref(place: RecordRef) -> PayloadRef {
+    PayloadRef(place.segment, place.offset)
+}
+
+fn events_of(job: &AcceptJob) -> u32 {
+    u32::try_from(job.routes.len()).unwrap_or(u32::MAX)
+}
+
+/// The events of a request's fan-out, ready.
+fn new_events(job: &AcceptJob, first_seq: Seq, at: Timestamp) -> impl Iterator<Item = Event> + '_ {
+    let from = (job.request.id, job.request.source_id);
+    (0u16..)
+        .zip(&job.routes)
+        .map(move |(index, route)| Event::accepted(from, index, *route, first_seq + u64::from(index), at))
+}

@@ -1,0 +1,312 @@
+//! What the memory store holds, and every decision and answer it gives, under the store's lock.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    sync::Arc,
+};
+
+use crate::{
+    domain::{
+        AttemptId, AttemptRecord, AttemptTrigger, ConfigItem, Configuration, ConnectionId, Event, EventId, Phase,
+        Request, RequestId, Seq, Timestamp,
+    },
+    store::{
+        Accepted, CommitListener, EventFilter, EventPage, NewRequest, Offer, PageRequest, PayloadRef, PendingEvent,
+        PendingPage, SeqBound, StoreError, StoreStats, StoredAttempt, Transition,
+    },
+};
+
+/// Requests whose ids are remembered, so that the same one again is answered as before: the contract's number.
+const RECENT_REQUESTS: usize = 65_536;
+
+/// An event with what belongs to it.
+struct Kept {
+    event: Event,
+    payload_ref: PayloadRef,
+    /// Details of its attempts, in their order.
+    records: Vec<Option<AttemptRecord>>,
+}
+
+/// The answers to the last requests.
+#[derive(Default)]
+struct Recent {
+    answers: HashMap<RequestId, Accepted>,
+    order: VecDeque<RequestId>,
+}
+
+impl Recent {
+    fn remember(&mut self, id: RequestId, answer: Accepted) {
+        if self.order.len() == RECENT_REQUESTS
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.answers.remove(&oldest);
+        }
+        self.order.push_back(id);
+        self.answers.insert(id, answer);
+    }
+}
+
+/// Everything. `seq` is the place in `events`.
+#[derive(Default)]
+pub(super) struct State {
+    configuration: Arc<Configuration>,
+    /// A payload reference is the place in here.
+    requests: Vec<Arc<Request>>,
+    events: Vec<Kept>,
+    ids: BTreeMap<EventId, Seq>,
+    /// The queues: what is pending, by connection, due time and seq.
+    queues: BTreeSet<(ConnectionId, Timestamp, Seq)>,
+    /// The latest `created_at` given.
+    last_at: Timestamp,
+    recent: Recent,
+    closed: bool,
+    listener: Option<Arc<dyn CommitListener>>,
+    untold: VecDeque<(ConnectionId, Vec<Offer>)>,
+    telling: bool,
+}
+
+impl State {
+    pub(super) fn open(&self) -> Result<(), StoreError> {
+        if self.closed { Err(StoreError::Closed) } else { Ok(()) }
+    }
+
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+    }
+
+    /// Takes everything that outlives a process, and leaves a closed store that only knows its configuration.
+    pub(super) fn hand_over(&mut self) -> Self {
+        let left = Self { configuration: Arc::clone(&self.configuration), closed: true, ..Self::default() };
+        let all = std::mem::replace(self, left);
+        Self {
+            configuration: all.configuration,
+            requests: all.requests,
+            events: all.events,
+            ids: all.ids,
+            queues: all.queues,
+            last_at: all.last_at,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn accept(&mut self, new: &NewRequest, now: Timestamp) -> Result<Accepted, StoreError> {
+        self.open()?;
+        if let Some(answer) = self.recent.answers.get(&new.request.id) {
+            return Ok(answer.clone());
+        }
+        self.last_at = self.last_at.max(now);
+        let answer = Accepted {
+            created_at: self.last_at,
+            first_seq: self.next_seq(),
+            events: u32::try_from(new.routes.len()).unwrap_or(u32::MAX),
+        };
+        let payload_ref = PayloadRef(self.requests.len() as u64, 0);
+        self.requests.push(Arc::clone(&new.request));
+        let mut offers: Vec<(ConnectionId, Vec<Offer>)> = Vec::new();
+        for (index, route) in (0..).zip(&new.routes) {
+            let event = Event {
+                seq: self.next_seq(),
+                request_id: new.request.id,
+                index,
+                connection_id: route.connection_id,
+                source_id: new.request.source_id,
+                destination_id: route.destination_id,
+                created_at: answer.created_at,
+                version: 0,
+                phase: Phase::Ready {
+                    due_at: answer.created_at,
+                    trigger: AttemptTrigger::Initial,
+                    automatic_due: None,
+                },
+                automatic_used: 0,
+                attempts: Vec::new(),
+            };
+            self.ids.insert(event.id(), event.seq);
+            self.queues.insert((event.connection_id, answer.created_at, event.seq));
+            let offer = Offer {
+                event: event.clone(),
+                request: Some(Arc::clone(&new.request)),
+                payload_ref,
+                body_permit: new.body_permit.clone(),
+            };
+            match offers.iter_mut().find(|(connection, _)| *connection == event.connection_id) {
+                Some((_, same)) => same.push(offer),
+                None => offers.push((event.connection_id, vec![offer])),
+            }
+            self.events.push(Kept { event, payload_ref, records: Vec::new() });
+        }
+        if self.listener.is_some() {
+            self.untold.extend(offers);
+        }
+        self.recent.remember(new.request.id, answer.clone());
+        Ok(answer)
+    }
+
+    pub(super) fn record(&mut self, transition: Transition) -> Result<(), StoreError> {
+        self.open()?;
+        let Transition { event, attempt } = transition;
+        let kept = usize::try_from(event.seq)
+            .ok()
+            .and_then(|place| self.events.get_mut(place))
+            .filter(|kept| kept.event.id() == event.id())
+            .ok_or(StoreError::NotFound)?;
+        if kept.event.version.checked_add(1) != Some(event.version) {
+            return Err(StoreError::Stale { seq: event.seq, stored: kept.event.version, given: event.version });
+        }
+        if let Some((due, seq)) = kept.event.queue_key() {
+            self.queues.remove(&(kept.event.connection_id, due, seq));
+        }
+        if let Some((due, seq)) = event.queue_key() {
+            self.queues.insert((event.connection_id, due, seq));
+        }
+        kept.records.resize(event.attempts.len(), None);
+        if let Some(last) = kept.records.last_mut()
+            && attempt.is_some()
+        {
+            *last = attempt;
+        }
+        kept.event = event;
+        Ok(())
+    }
+
+    pub(super) fn put_config(&mut self, items: Vec<ConfigItem>) -> Result<Arc<Configuration>, StoreError> {
+        self.open()?;
+        let mut changed = self.configuration.as_ref().clone();
+        for item in items {
+            if changed.version_of(&item).checked_add(1) != Some(item.version()) {
+                return Err(StoreError::Conflict);
+            }
+            changed.put(item);
+        }
+        self.configuration = Arc::new(changed);
+        Ok(self.configuration())
+    }
+
+    pub(super) fn configuration(&self) -> Arc<Configuration> {
+        Arc::clone(&self.configuration)
+    }
+
+    pub(super) fn listen(&mut self, listener: Arc<dyn CommitListener>) {
+        self.listener = Some(listener);
+    }
+
+    /// Whether the caller has to tell the listener: something waits and nobody else is telling.
+    pub(super) fn begin_telling(&mut self) -> bool {
+        let begins = !self.telling && !self.untold.is_empty();
+        self.telling |= begins;
+        begins
+    }
+
+    /// The next thing to tell; `None` ends the telling.
+    pub(super) fn next_to_tell(&mut self) -> Option<(Arc<dyn CommitListener>, ConnectionId, Vec<Offer>)> {
+        let next = self.untold.pop_front().zip(self.listener.clone());
+        self.telling = next.is_some();
+        next.map(|((connection, offers), listener)| (listener, connection, offers))
+    }
+
+    pub(super) fn pending(
+        &self,
+        connection: ConnectionId,
+        due_before: Timestamp,
+        from: Option<(Timestamp, Seq)>,
+        limit: usize,
+    ) -> PendingPage {
+        let queue = || {
+            self.queues.range((connection, Timestamp::from_ms(i64::MIN), 0)..=(connection, Timestamp::MAX, Seq::MAX))
+        };
+        let later = |kept: &&Kept| matches!(kept.event.phase, Phase::Waiting { due_at } if due_at > due_before);
+        let mut events: Vec<PendingEvent> = queue()
+            .filter(|(_, due, seq)| from.is_none_or(|from| (*due, *seq) > from))
+            .filter_map(|(_, _, seq)| self.kept(*seq))
+            .filter(|kept| !later(kept))
+            .take(limit.saturating_add(1))
+            .map(Kept::pending)
+            .collect();
+        let more = events.len() > limit;
+        events.truncate(limit);
+        let next_due =
+            queue().filter_map(|(_, _, seq)| self.kept(*seq)).find(later).and_then(|kept| kept.event.phase.due_at());
+        PendingPage { events, more, next_seq: self.next_seq(), next_due }
+    }
+
+    pub(super) fn request(&self, at: PayloadRef) -> Result<Request, StoreError> {
+        usize::try_from(at.0)
+            .ok()
+            .filter(|_| at.1 == 0)
+            .and_then(|place| self.requests.get(place))
+            .map(|request| request.as_ref().clone())
+            .ok_or(StoreError::NotFound)
+    }
+
+    pub(super) fn event(&self, id: EventId) -> Result<PendingEvent, StoreError> {
+        self.ids.get(&id).and_then(|seq| self.kept(*seq)).map(Kept::pending).ok_or(StoreError::NotFound)
+    }
+
+    pub(super) fn attempt(&self, id: AttemptId) -> Result<StoredAttempt, StoreError> {
+        // Ids count on inside the random part and may wrap there, so every event of the millisecond is asked.
+        let same_time = EventId::from_parts(id.time(), 0)..=EventId::from_parts(id.time(), u128::MAX);
+        self.ids
+            .range(same_time)
+            .filter_map(|(event, seq)| Some((self.kept(*seq)?, id.number_of(*event)?)))
+            .find_map(|(kept, number)| {
+                let place = usize::try_from(number).ok()?.checked_sub(1)?;
+                let record = kept.records.get(place)?.clone().ok_or(StoreError::NotFound);
+                Some(StoredAttempt { event: kept.event.clone(), number, record })
+            })
+            .ok_or(StoreError::NotFound)
+    }
+
+    /// The events that match, oldest first.
+    pub(super) fn matching<'a>(
+        &'a self,
+        filter: &'a EventFilter,
+        now: Timestamp,
+    ) -> impl DoubleEndedIterator<Item = &'a Event> {
+        self.events
+            .iter()
+            .map(|kept| &kept.event)
+            .filter(move |event| filter.matches(event, self.configuration.is_paused(event.connection_id), now))
+    }
+
+    pub(super) fn events(&self, filter: &EventFilter, page: &PageRequest, now: Timestamp) -> EventPage {
+        let all = self.matching(filter, now);
+        let directed: Box<dyn Iterator<Item = &Event>> =
+            if page.descending { Box::new(all.rev()) } else { Box::new(all) };
+        let mut events: Vec<Event> = directed
+            .filter(|event| match page.from {
+                SeqBound::Start => true,
+                SeqBound::After(seq) if page.descending => event.seq < seq,
+                SeqBound::After(seq) => event.seq > seq,
+            })
+            .take(page.limit.saturating_add(1))
+            .cloned()
+            .collect();
+        let more = events.len() > page.limit;
+        events.truncate(page.limit);
+        EventPage { events, more }
+    }
+
+    pub(super) fn events_of(&self, request: RequestId) -> Result<Vec<Event>, StoreError> {
+        let events: Vec<Event> =
+            (0..).map_while(|index| self.event(request.event(index)).ok()).map(|found| found.event).collect();
+        if events.is_empty() { Err(StoreError::NotFound) } else { Ok(events) }
+    }
+
+    pub(super) fn stats(&self) -> StoreStats {
+        StoreStats { events: self.next_seq(), ..StoreStats::default() }
+    }
+
+    fn next_seq(&self) -> Seq {
+        self.events.len() as Seq
+    }
+
+    fn kept(&self, seq: Seq) -> Option<&Kept> {
+        self.events.get(usize::try_from(seq).ok()?)
+    }
+}
+
+impl Kept {
+    fn pending(&self) -> PendingEvent {
+        PendingEvent { event: self.event.clone(), payload_ref: self.payload_ref }
+    }
+}

@@ -13,6 +13,7 @@
 //! | [`transport`] | the [`Transport`](transport::Transport) trait: one delivery attempt over HTTP |
 //! | [`config`] | settings and the environment |
 //! | [`telemetry`] | log lines |
+//! | `testkit` | peers of the gateway for black-box tests and benches (feature `test-util`) |
 //! | [`app`], [`cli`] | composition and command line: the only places that name concrete types |
 //!
 //! Who may import whom, and why things are as they are: `CONTRIBUTING.md`; kept by `tests/tidy`.
@@ -27,5 +28,7 @@ pub mod ingress;
 pub mod query;
 pub mod store;
 pub mod telemetry;
+#[cfg(any(test, feature = "test-util"))]
+pub mod testkit;
 pub mod transport;
 pub mod web;

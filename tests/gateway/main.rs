@@ -1,0 +1,14 @@
+//! Every feature through the front door: the real binary, real sockets, a destination under the test's control.
+//!
+//! Each test has a gateway and a directory of its own. They know routes and wire shapes only.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod delivery;
+mod failures;
+mod harness;
+mod listing;
+mod manual;
+mod pausing;
+mod refusals;
+mod retrying;
+mod start;

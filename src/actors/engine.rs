@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::milestone::Milestones;
+use actix::{Actor, Addr};
+
+use super::{gateway::GatewayActor, handle::GatewayHandle, milestone::Milestones, registry::Registry};
 use crate::{clock::Clock, domain::Timestamp, store::Store, transport::TransportFactory};
 
 /// Where random numbers come from: fresh ids and the jitter of retries.
@@ -44,6 +46,17 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// Starts the actors; must be called inside an actix system. Deliveries begin when the store is ready.
+    #[must_use]
+    pub fn start(self) -> GatewayHandle {
+        let store = Arc::clone(&self.store);
+        let registry = Arc::new(Registry::default());
+        // Before any reading, so that what is committed from now on is either offered or found.
+        store.listen(Arc::clone(&registry) as Arc<dyn crate::store::CommitListener>);
+        let gateway: Addr<GatewayActor> = GatewayActor::new(Arc::new(self), Arc::clone(&registry)).start();
+        GatewayHandle { store, registry, shutdown: gateway.recipient() }
+    }
+
     /// The time.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()

@@ -95,7 +95,6 @@ pub(crate) struct Shutdown(pub(crate) oneshot::Sender<()>);
 pub struct GatewayHandle {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) registry: Arc<Registry>,
-    pub(crate) directory: Recipient<Apply>,
     pub(crate) shutdown: Recipient<Shutdown>,
 }
 
@@ -107,7 +106,7 @@ impl GatewayHandle {
     /// `Config` when it is refused, `Store` when it cannot be kept, `Busy`.
     pub async fn apply(&self, command: Command) -> Result<Applied, ActionError> {
         let (reply, answer) = oneshot::channel();
-        self.directory.try_send(Apply { command, reply }).map_err(|_| ActionError::Busy)?;
+        self.registry.apply(Apply { command, reply })?;
         wait(answer).await?
     }
 

@@ -10,10 +10,18 @@
 //! Others see [`Engine`], which starts all this, and [`GatewayHandle`], which asks it for things. Nothing here knows
 //! how the store or the transport do their work.
 
+mod connection;
+mod delivery;
+mod directory;
 mod engine;
+mod gateway;
 mod handle;
 mod milestone;
+mod outbound;
 mod registry;
+mod supervision;
+#[cfg(test)]
+mod tests;
 
 pub use engine::{DeliverySettings, Dice, Engine};
 pub use handle::{ActionError, Applied, Drained, GatewayHandle};

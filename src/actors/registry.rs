@@ -15,7 +15,7 @@ use actix::{Message, Recipient};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::oneshot;
 
-use super::handle::ActionError;
+use super::handle::{ActionError, Apply};
 use crate::{
     domain::{ConnectionId, Event, Seq, Timestamp},
     store::{CommitListener, Offer, PendingEvent},
@@ -125,6 +125,11 @@ impl Slot {
         }
     }
 
+    /// The way to the actor, for whoever can wait until there is room.
+    pub(crate) fn inbox(&self) -> Option<Inbox> {
+        self.inbox.read().clone()
+    }
+
     /// Opens or closes the way to the actor.
     pub(crate) fn set_inbox(&self, inbox: Option<Inbox>) {
         *self.inbox.write() = inbox;
@@ -162,17 +167,41 @@ fn span(offers: &[Offer]) -> Option<((Timestamp, Seq), Seq)> {
 #[derive(Default)]
 pub(crate) struct Registry {
     slots: RwLock<HashMap<ConnectionId, Arc<Slot>>>,
+    /// Absent while the directory is being rebuilt.
+    directory: RwLock<Option<Recipient<Apply>>>,
 }
 
 impl Registry {
+    /// Asks the directory for a change.
+    ///
+    /// # Errors
+    ///
+    /// `Busy` when it is not there now or its mailbox is full.
+    pub(crate) fn apply(&self, apply: Apply) -> Result<(), ActionError> {
+        match self.directory.read().as_ref() {
+            Some(directory) => directory.try_send(apply).map_err(|_| ActionError::Busy),
+            None => Err(ActionError::Busy),
+        }
+    }
+
+    /// Opens or closes the way to the directory.
+    pub(crate) fn set_directory(&self, directory: Option<Recipient<Apply>>) {
+        *self.directory.write() = directory;
+    }
+
     /// The slot of a connection.
     pub(crate) fn slot(&self, connection: ConnectionId) -> Option<Arc<Slot>> {
         self.slots.read().get(&connection).cloned()
     }
 
-    /// The slot of a connection, made when there is none.
-    pub(crate) fn slot_or_new(&self, connection: ConnectionId) -> Arc<Slot> {
-        Arc::clone(self.slots.write().entry(connection).or_default())
+    /// The slot of a connection, made when there is none: paused as the configuration says.
+    pub(crate) fn slot_or_new(&self, connection: ConnectionId, paused: bool) -> Arc<Slot> {
+        let mut slots = self.slots.write();
+        Arc::clone(slots.entry(connection).or_insert_with(|| {
+            let slot = Slot::default();
+            slot.set_paused(paused);
+            Arc::new(slot)
+        }))
     }
 
     /// All of them.

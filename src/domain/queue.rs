@@ -296,6 +296,20 @@ impl<T> Queue<T> {
         self.forget(seq, now);
     }
 
+    /// Whether an event waits with a live timer.
+    #[must_use]
+    pub fn is_waiting(&self, seq: Seq) -> bool {
+        self.places.get(&seq) == Some(&Place::Waiting)
+    }
+
+    /// What an event in the window brought along, when nobody works on it.
+    #[must_use]
+    pub fn peek(&self, seq: Seq) -> Option<&T> {
+        let Some(Place::Window(key)) = self.places.get(&seq) else { return None };
+        let at = self.window.binary_search_by(|entry| entry.0.cmp(key)).ok()?;
+        self.window[at].1.as_ref()
+    }
+
     /// Takes an event that nobody works on out of the window.
     pub fn take(&mut self, seq: Seq) -> Option<T> {
         let Some(Place::Window(key)) = self.places.get(&seq).copied() else { return None };

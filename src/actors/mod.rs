@@ -27,8 +27,3 @@ pub use engine::{DeliverySettings, Dice, Engine};
 pub use handle::{ActionError, Applied, Drained, GatewayHandle};
 pub use milestone::{Milestone, Milestones};
 pub use registry::ConnectionSnapshot;
-#[cfg(test)]
-pub(crate) use {
-    handle::{Apply, Shutdown},
-    registry::Registry,
-};

@@ -5,7 +5,8 @@
 //!
 //! The composition root makes one [`ingest::IngestState`] and one [`routes::ApiState`], wraps each in
 //! `actix_web::web::Data` outside of the app's factory (workers share them), and calls [`ingest::configure`] and
-//! [`routes::configure`] from `App::configure`.
+//! [`routes::configure`] from `App::configure`. The servers' own settings (workers, keep-alive, the time for a head) are
+//! its as well; bodies have their deadline here.
 
 pub mod auth;
 pub mod body;

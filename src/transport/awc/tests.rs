@@ -286,6 +286,43 @@ async fn what_cannot_be_sent_is_refused_and_never_panics() {
     assert_eq!(send(outbound).await.result, failed(ErrorCode::ProtocolError, None));
 }
 
+/// Answers on a connection for as long as it is kept, and tells of every new one.
+fn keeps_alive(answer: Vec<u8>) -> (SocketAddr, mpsc::Receiver<()>) {
+    let (opened, connections) = mpsc::channel();
+    let address = server(move |mut stream| {
+        let (opened, answer) = (opened.clone(), answer.clone());
+        thread::spawn(move || {
+            opened.send(()).ok();
+            while !read_request(&mut stream).is_empty() && stream.write_all(&answer).is_ok() {}
+        });
+    });
+    (address, connections)
+}
+
+#[actix::test]
+async fn one_connection_serves_many_tries() {
+    let (address, connections) = keeps_alive(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_vec());
+    let transport = AwcFactory::new().unwrap().build();
+    for _ in 0..5 {
+        let reply = transport.send(outbound(format!("http://{address}/"), LONG)).await;
+        assert_eq!(reply.result, AttemptResult::Answered { status: 200 });
+    }
+    assert_eq!(connections.try_iter().count(), 1);
+}
+
+#[actix::test]
+async fn a_connection_with_an_unread_rest_is_not_used_again() {
+    let mut answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", RESPONSE_BYTES_MAX * 2).into_bytes();
+    answer.extend(vec![b'x'; RESPONSE_BYTES_MAX * 2]);
+    let (address, connections) = keeps_alive(answer);
+    let transport = AwcFactory::new().unwrap().build();
+    for _ in 0..3 {
+        let reply = transport.send(outbound(format!("http://{address}/"), LONG)).await;
+        assert_eq!((reply.result, reply.record.response_truncated), (AttemptResult::Answered { status: 200 }, true));
+    }
+    assert_eq!(connections.try_iter().count(), 3);
+}
+
 #[actix::test]
 async fn a_destination_that_hangs_does_not_hold_up_others_of_the_same_client() {
     let (keep, _kept) = mpsc::channel();

@@ -90,7 +90,8 @@ async fn a_request_without_a_path_or_body_is_one_too() {
 async fn a_body_in_chunks_is_joined() {
     let store = configured();
     let server = listening(store.clone());
-    let request = b"POST /e/tok HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
+    let request = b"POST /e/tok HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n\
+        3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
     request_id(&raw(&server, request).await);
     let at = store.event(events(store.as_ref())[0].id()).unwrap().payload_ref;
     assert_eq!(store.request(at).unwrap().body, "abcde");

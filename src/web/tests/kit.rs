@@ -2,7 +2,6 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use actix::{Actor, Context, Handler};
 use actix_web::{
     App, HttpServer,
     dev::ServerHandle,
@@ -17,16 +16,16 @@ use tokio::{
 };
 
 use crate::{
-    actors::{Apply, GatewayHandle, Registry, Shutdown},
-    clock::{Clock, SystemClock},
+    actors::{DeliverySettings, Engine, Milestones},
+    clock::SystemClock,
     domain::{
         ApiKey, ApiKeyId, ConfigItem, Connection, ConnectionId, DestinationId, HttpMethod, Project, ProjectId, Secret,
         Source, SourceId, SourceToken, Timestamp,
-        directory::{self, FreshIds},
     },
     ingress::{BodyBudget, Ingress, RequestIds},
     query::Query,
     store::{Store, memory::MemoryStore},
+    transport::awc::AwcFactory,
     web::{
         ingest::{self, IngestState},
         routes::{self, ApiState},
@@ -179,13 +178,21 @@ pub(super) fn ingress(store: Arc<dyn Store>, budget: BodyBudget, body_bytes_max:
 
 /// The API's listener over a store.
 pub(super) fn api(store: Arc<dyn Store>) -> Server {
-    let directory = Directory { store: Arc::clone(&store), drawn: 100 }.start();
-    let gateway = GatewayHandle {
+    api_with(store, Milestones::none())
+}
+
+/// The API's listener over a store, with a gateway that tells what it reaches.
+pub(super) fn api_with(store: Arc<dyn Store>, milestones: Milestones) -> Server {
+    let engine = Engine {
         store: Arc::clone(&store),
-        registry: Arc::new(Registry::default()),
-        directory: directory.clone().recipient(),
-        shutdown: directory.recipient(),
+        clock: Arc::new(SystemClock),
+        transport: Arc::new(AwcFactory::new().unwrap()),
+        settings: DeliverySettings::default(),
+        arbiters: 0,
+        milestones,
+        dice: Arc::new(|| getrandom::u64().unwrap()),
     };
+    let gateway = engine.start();
     let query = Query::new(store, Arc::new(SystemClock));
     let state = Data::new(ApiState { query, gateway, ingress_url: "https://in.example/".to_owned() });
     serve(move |app| routes::configure(app, Data::clone(&state)))
@@ -195,44 +202,4 @@ pub(super) fn api(store: Arc<dyn Store>) -> Server {
 pub(super) async fn call(server: &Server, line: &str, body: &str) -> Answered {
     let headers = format!("authorization: Bearer {KEY}\r\ncontent-type: application/json\r\n");
     send(server, line, &headers, body.as_bytes()).await
-}
-
-/// Decides and puts, without connections to tell.
-struct Directory {
-    store: Arc<dyn Store>,
-    drawn: u128,
-}
-
-impl Actor for Directory {
-    type Context = Context<Self>;
-}
-
-impl Handler<Apply> for Directory {
-    type Result = ();
-
-    fn handle(&mut self, Apply { command, reply }: Apply, _: &mut Self::Context) {
-        self.drawn += 1;
-        let now = SystemClock.now();
-        let fresh = FreshIds {
-            source: SourceId::from_parts(now, self.drawn),
-            token: SourceToken::from_random(self.drawn),
-            destination: DestinationId::from_parts(now, self.drawn),
-            connection: ConnectionId::from_parts(now, self.drawn),
-        };
-        let answer = directory::decide(&self.store.configuration(), command, now, fresh)
-            .map_err(crate::actors::ActionError::from)
-            .and_then(|changed| {
-                let configuration = self.store.put_config(changed.clone()).now_or_never().unwrap()?;
-                Ok(crate::actors::Applied { configuration, changed })
-            });
-        reply.send(answer).ok();
-    }
-}
-
-impl Handler<Shutdown> for Directory {
-    type Result = ();
-
-    fn handle(&mut self, Shutdown(done): Shutdown, _: &mut Self::Context) {
-        done.send(()).ok();
-    }
 }

@@ -1,6 +1,7 @@
-//! Both listeners over real sockets, with the store in memory and a directory that decides as the real one does.
+//! Both listeners over real sockets, with the store in memory and a gateway that delivers over HTTP.
 
 mod api;
+mod end_to_end;
 mod ingest;
 mod kit;
 mod refusals;

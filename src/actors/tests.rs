@@ -4,6 +4,7 @@ mod asks;
 mod deliveries;
 mod faults;
 mod pauses;
+mod threads;
 
 use std::{
     sync::{

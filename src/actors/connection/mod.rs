@@ -35,7 +35,7 @@ use super::{
 };
 use crate::{
     domain::{
-        AttemptRecord, AttemptSummary, AttemptTrigger, ConnectionId, Event, Seq, Timestamp,
+        AttemptRecord, AttemptSummary, AttemptTrigger, ConnectionId, Event, Request, Seq, Timestamp,
         delivery::{Delivery, Input, Moment, Step, Then},
         queue::{Effect, Page, Queue, Return},
     },
@@ -357,7 +357,7 @@ impl Handler<Offers> for ConnectionActor {
         for offer in offers {
             if let Some(key) = offer.event.queue_key() {
                 let roomy = self.queue.window_len() < BODIES_EVENTS_MAX;
-                let small = |request: &crate::domain::Request| request.body.len() <= BODY_BYTES_MAX;
+                let small = |request: &Request| request.body.len() <= BODY_BYTES_MAX;
                 let keep = roomy || offer.request.as_deref().is_some_and(small);
                 self.queue.offer(key, Fresh::offered(offer, keep));
             }
@@ -370,6 +370,11 @@ impl Handler<Finished> for ConnectionActor {
     type Result = ();
 
     fn handle(&mut self, finished: Finished, ctx: &mut Self::Context) {
+        let flying = |live: &Live| live.delivery.flight.is_some();
+        // A late word of a try that was given up for dead says nothing.
+        if !self.live.get(&finished.seq).is_some_and(flying) {
+            return;
+        }
         let Some(live) = self.live.remove(&finished.seq) else { return };
         self.queue.ended(finished.seq);
         let step = self.decide(live.delivery.clone(), Input::Finished(finished.attempt));

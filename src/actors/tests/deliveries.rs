@@ -1,8 +1,9 @@
 //! Deliveries and their retries.
 
-use super::*;
+use super::{super::ActionError, *};
 use crate::{
     domain::{AttemptTrigger, ErrorCode},
+    store::{StoreError, faulty::Write},
     transport::scripted::Script,
 };
 
@@ -84,4 +85,29 @@ async fn starts_are_in_order_and_within_the_limit() {
     let starts = ids.iter().map(|id| world.event(*id).attempts[0].started_at);
     assert!(starts.is_sorted());
     assert_eq!(world.sent().len(), 2_000);
+}
+
+#[actix::test]
+async fn a_mock_destination_answers_inside() {
+    let mut world = World::new(vec![]).await;
+    let mut new = new_connection("mock", URL, vec![]);
+    let kind = DestinationKind::MockApi;
+    new.destination = Reference::Inline(NewDestination { name: "mock".to_owned(), description: None, kind });
+    let applied = world.handle.apply(Command::CreateConnection(new)).await.unwrap();
+    let mock = applied.configuration.connections.values().find(|one| one.name.as_deref() == Some("mock")).unwrap();
+    let id = world.ingest_for(mock.id, mock.destination_id).await;
+    world.reached(Milestone::Settled(id)).await;
+    assert_eq!((world.phase(id), world.sent().len()), (Phase::Successful, 0));
+}
+
+#[actix::test]
+async fn a_change_that_cannot_be_is_refused_and_one_that_cannot_be_kept_is_undone() {
+    let mut world = World::new(vec![]).await;
+    let taken = world.handle.apply(Command::CreateConnection(new_connection("one", URL, vec![]))).await.unwrap_err();
+    assert!(matches!(taken, ActionError::Config(_)), "{taken}");
+    world.faulty.fail(Write::PutConfig, 1, StoreError::DiskFull { low_bytes: 1 });
+    let unkept = world.handle.apply(Command::Pause(world.connection)).await.unwrap_err();
+    assert!(matches!(unkept, ActionError::Store(_)), "{unkept}");
+    let id = world.ingest().await;
+    world.reached(Milestone::Settled(id)).await;
 }

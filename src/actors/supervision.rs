@@ -15,8 +15,8 @@ pub(crate) const RESTARTS_MAX: usize = 20;
 const WINDOW_MS: u64 = 60_000;
 /// The wait before the first restart, doubled by each further death in the window.
 const BACKOFF_MS_MIN: u64 = 100;
-/// The longest wait: 5 s.
-const BACKOFF_MS_MAX: u64 = 5_000;
+/// The longest wait: short enough that a child which dies at once does so too often within the window.
+const BACKOFF_MS_MAX: u64 = 2_000;
 
 /// Tells the parent when the child is dropped, unless it ended in order.
 pub(crate) struct ExitGuard<P, M>
@@ -153,7 +153,7 @@ mod tests {
         let verdicts: Vec<_> = (0..=RESTARTS_MAX).map(|_| intensity.record(now)).collect();
         assert_eq!(verdicts[0], Verdict::Restart { after: Duration::from_millis(100) });
         assert_eq!(verdicts[2], Verdict::Restart { after: Duration::from_millis(400) });
-        assert_eq!(verdicts[RESTARTS_MAX - 1], Verdict::Restart { after: Duration::from_secs(5) });
+        assert_eq!(verdicts[RESTARTS_MAX - 1], Verdict::Restart { after: Duration::from_secs(2) });
         assert_eq!(verdicts[RESTARTS_MAX], Verdict::Quarantine);
     }
 

@@ -5,6 +5,7 @@
 //! It never blocks its thread: reads go to a thread that may, writes are futures that are waited for in order.
 
 mod asks;
+mod inbox;
 mod live;
 mod outcomes;
 
@@ -16,11 +17,10 @@ use std::{
     time::Duration,
 };
 
-use actix::{
-    Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, SpawnHandle, WrapFuture,
-};
+use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, SpawnHandle, WrapFuture};
 use tokio::sync::oneshot;
 
+pub(super) use self::inbox::{DeliveryDown, Finished, RetryDue};
 use self::{
     live::{Fresh, Live},
     outcomes::{Confirmations, Submitted},
@@ -30,12 +30,12 @@ use super::{
     engine::Engine,
     gateway::{ConnectionDown, GatewayActor},
     milestone::Milestone,
-    registry::{Ask, Offers, Slot},
-    supervision::{ExitGuard, Stop, StopOnDrop},
+    registry::Slot,
+    supervision::{ExitGuard, StopOnDrop},
 };
 use crate::{
     domain::{
-        AttemptRecord, AttemptSummary, AttemptTrigger, ConnectionId, Event, Seq, Timestamp,
+        AttemptRecord, AttemptTrigger, ConnectionId, Event, Seq, Timestamp,
         delivery::{Delivery, Input, Moment, Step, Then},
         queue::{Effect, Page, Queue, Return},
     },
@@ -53,34 +53,6 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 const REFILL_AGAIN: Duration = Duration::from_secs(1);
 /// The step of the ramp after a pause.
 const RAMP_STEP: Duration = Duration::from_secs(1);
-/// With this many events in the window, large bodies are left to the store.
-const BODIES_EVENTS_MAX: usize = 64;
-/// What counts as large: a full window of smaller ones is 8 MiB.
-const BODY_BYTES_MAX: usize = 16 * 1024;
-
-/// A try has ended.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Finished {
-    pub(super) seq: Seq,
-    pub(super) attempt: AttemptSummary,
-    pub(super) record: AttemptRecord,
-}
-
-/// A retry's time has come.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct RetryDue {
-    pub(super) seq: Seq,
-}
-
-/// A delivery died.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct DeliveryDown {
-    pub(super) seq: Seq,
-}
-
 /// One connection.
 pub(super) struct ConnectionActor {
     id: ConnectionId,
@@ -343,104 +315,6 @@ impl Drop for ConnectionActor {
         if let Some(last_word) = self.exit.last_word() {
             last_word.unanswered = self.outbox.drain(..).map(Submitted::into_commit).collect();
         }
-    }
-}
-
-impl Handler<Offers> for ConnectionActor {
-    type Result = ();
-
-    fn handle(&mut self, Offers(offers): Offers, ctx: &mut Self::Context) {
-        // Earlier ones may not have arrived: they come first.
-        if let Some(missed) = self.slot.take_missed() {
-            self.queue.miss(missed.lowest, missed.highest);
-        }
-        for offer in offers {
-            if let Some(key) = offer.event.queue_key() {
-                let roomy = self.queue.window_len() < BODIES_EVENTS_MAX;
-                let small = |request: &crate::domain::Request| request.body.len() <= BODY_BYTES_MAX;
-                let keep = roomy || offer.request.as_deref().is_some_and(small);
-                self.queue.offer(key, Fresh::offered(offer, keep));
-            }
-        }
-        self.pump(ctx);
-    }
-}
-
-impl Handler<Finished> for ConnectionActor {
-    type Result = ();
-
-    fn handle(&mut self, finished: Finished, ctx: &mut Self::Context) {
-        let Some(live) = self.live.remove(&finished.seq) else { return };
-        self.queue.ended(finished.seq);
-        let step = self.decide(live.delivery.clone(), Input::Finished(finished.attempt));
-        self.perform(live, step, Some(finished.record), None, ctx);
-        self.pump(ctx);
-    }
-}
-
-impl Handler<RetryDue> for ConnectionActor {
-    type Result = ();
-
-    fn handle(&mut self, RetryDue { seq }: RetryDue, ctx: &mut Self::Context) {
-        let Some(mut live) = self.live.remove(&seq) else { return };
-        // A timer that outlived its wait says nothing.
-        if self.queue.is_waiting(seq) {
-            let key = live.key(self.engine.now());
-            if !self.queue.enqueue(key) {
-                self.passivate(&mut live, Return::Waiting(key));
-            }
-        }
-        self.live.insert(seq, live);
-        self.retire(seq);
-        self.pump(ctx);
-    }
-}
-
-impl Handler<DeliveryDown> for ConnectionActor {
-    type Result = ();
-
-    fn handle(&mut self, DeliveryDown { seq }: DeliveryDown, ctx: &mut Self::Context) {
-        let Some(mut live) = self.live.remove(&seq) else { return };
-        tracing::error!(connection.id = %self.id, event.id = %live.delivery.event.id(), "a delivery died");
-        live.actor = None;
-        if live.delivery.flight.is_some() {
-            self.queue.ended(seq);
-        }
-        let step = self.decide(live.delivery.clone(), Input::Died);
-        let message = Some("the delivery died: see the log".to_owned());
-        let details = AttemptRecord { error_message: message, ..AttemptRecord::default() };
-        self.perform(live, step, Some(details), None, ctx);
-        self.pump(ctx);
-    }
-}
-
-impl Handler<Ask> for ConnectionActor {
-    type Result = ();
-
-    fn handle(&mut self, ask: Ask, ctx: &mut Self::Context) {
-        match ask {
-            Ask::Retry(row, reply) => self.ask(row, Input::RetryNow, reply, ctx),
-            Ask::Cancel(row, reply) => self.ask(row, Input::Cancel, reply, ctx),
-            Ask::PauseChanged(reply) => {
-                self.obey_pause(ctx);
-                // The directory may have died meanwhile.
-                reply.send(()).ok();
-            }
-            Ask::Drain(reply) => {
-                self.queue.pause();
-                self.drains.push(reply);
-            }
-        }
-        self.pump(ctx);
-    }
-}
-
-impl Handler<Stop> for ConnectionActor {
-    type Result = ();
-
-    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
-        self.live.clear();
-        ctx.stop();
     }
 }
 

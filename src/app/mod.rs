@@ -167,7 +167,8 @@ fn serve_ingress(
         let state = state.clone();
         App::new().configure(move |app| ingest::configure(app, state))
     });
-    let server = server.workers(settings.ingress.workers()).keep_alive(KEEP_ALIVE).client_request_timeout(HEAD_DEADLINE);
+    let server =
+        server.workers(settings.ingress.workers()).keep_alive(KEEP_ALIVE).client_request_timeout(HEAD_DEADLINE);
     let server = server.shutdown_timeout(ACKNOWLEDGE_GRACE_SECS).disable_signals().listen(socket)?.run();
     let handle = server.handle();
     actix::Arbiter::current().spawn(async move {
@@ -223,9 +224,11 @@ fn store_options(settings: &Settings) -> LocalOptions {
 
 /// The operating system's randomness: asked for rarely, for ids and jitter.
 fn dice() -> Dice {
-    Arc::new(|| getrandom::u64().unwrap_or_else(|error| {
-        // Without randomness ids would collide: nothing can be promised any more.
-        tracing::error!(%error, "the operating system gives no random numbers");
-        std::process::exit(70)
-    }))
+    Arc::new(|| {
+        getrandom::u64().unwrap_or_else(|error| {
+            // Without randomness ids would collide: nothing can be promised any more.
+            tracing::error!(%error, "the operating system gives no random numbers");
+            std::process::exit(70)
+        })
+    })
 }

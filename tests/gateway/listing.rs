@@ -100,7 +100,7 @@ fn an_attempt_tells_what_came_back() {
     assert_eq!(attempt["event_id"], event["id"]);
     assert_eq!(attempt["response_status"], 418);
     assert_eq!(attempt["body"], "short and stout");
-    assert_eq!(attempt["requested_url"], format!("{}/", destination.url()));
+    assert_eq!(attempt["requested_url"], destination.url());
     assert_eq!(destination.requests().len(), 1);
 }
 

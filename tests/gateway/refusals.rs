@@ -31,16 +31,16 @@ fn a_method_the_source_does_not_take_is_405_and_becomes_no_event() {
 
 #[test]
 fn a_body_up_to_the_limit_is_taken_and_one_byte_more_is_413() {
-    let gateway = TestGateway::with(|launch| launch.setting("ingress.body_bytes_max", "1000"));
+    let gateway = TestGateway::with(|launch| launch.setting("ingress.body_bytes_max", "2000"));
     let destination = hookgate::testkit::TestDestination::start().strict();
     let flow = gateway.connect("test", &destination.url(), &json!([]));
-    for (length, status) in [(1001, 413), (1000, 200)] {
+    for (length, status) in [(2001, 413), (2000, 200)] {
         let body = vec![b'x'; length];
         let request =
             Request { method: "POST", target: &flow.path, headers: &[("content-type", "text/plain")], body: &body };
         assert_eq!(gateway.send(&request).status, status, "{length} bytes");
     }
-    assert_eq!(destination.next_request(PATIENCE).body().len(), 1000);
+    assert_eq!(destination.next_request(PATIENCE).body().len(), 2000);
 }
 
 #[test]

@@ -240,7 +240,10 @@ proptest! {
     }
 
     #[test]
-    fn resuming_from_the_row_gives_the_same_schedule(statuses in prop::collection::vec(prop_oneof![Just(200u16), Just(500)], 1..8), at in 0usize..8) {
+    fn resuming_from_the_row_gives_the_same_schedule(
+        statuses in prop::collection::vec(prop_oneof![Just(200u16), Just(500)], 1..8),
+        at in 0usize..8,
+    ) {
         let run = |crash_at: Option<usize>| {
             let mut walk = Walk::new(fresh(), 5);
             let mut schedule = Vec::new();

@@ -1,7 +1,8 @@
 //! The state: every event's newest row in sled, in blocks of 1024 with a zone for each in memory (CONTRIBUTING, decision 4).
 //!
 //! The journal is the truth; this can be rebuilt from it. The feeder is the only writer. Readers bring an overlay, the rows that
-//! are newer than sled's, and get merged answers: what the overlay has of a slot wins, and a position it does not know comes from the block.
+//! are newer than sled's, and get merged answers: what the overlay has of a slot wins, and a position it does not know
+//! comes from the block.
 //!
 //! | file | owns |
 //! |---|---|

@@ -72,6 +72,8 @@ pub(super) struct ConnectionActor {
     resubmit_after: Duration,
     /// Armed while something sleeps in the store.
     wake_timer: Option<SpawnHandle>,
+    /// Armed while a pause is being made up for.
+    ramp_timer: Option<SpawnHandle>,
     /// Who wants to know when nothing is in flight any more; something in here means that nothing starts.
     drains: Vec<oneshot::Sender<()>>,
     exit: ExitGuard<GatewayActor, ConnectionDown>,
@@ -99,6 +101,7 @@ impl ConnectionActor {
             stuck: Vec::new(),
             resubmit_after: outcomes::RESUBMIT_AFTER_MIN,
             wake_timer: None,
+            ramp_timer: None,
             drains: Vec::new(),
             exit: ExitGuard::new(gateway, ConnectionDown { id, unanswered: Vec::new() }),
         }
@@ -283,14 +286,20 @@ impl ConnectionActor {
         }));
     }
 
-    fn ramp(ctx: &mut Context<Self>) {
-        ctx.run_later(RAMP_STEP, |actor, ctx| {
+    /// Takes the next step of the ramp in a while, and so on to its end. Never two of these at a time.
+    fn ramp(&mut self, ctx: &mut Context<Self>) {
+        if let Some(timer) = self.ramp_timer.take() {
+            ctx.cancel_future(timer);
+        }
+        if !self.queue.is_ramping() {
+            return;
+        }
+        self.ramp_timer = Some(ctx.run_later(RAMP_STEP, |actor, ctx| {
+            actor.ramp_timer = None;
             actor.queue.tick();
-            if actor.queue.is_ramping() {
-                Self::ramp(ctx);
-            }
+            actor.ramp(ctx);
             actor.pump(ctx);
-        });
+        }));
     }
 }
 

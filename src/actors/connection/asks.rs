@@ -49,9 +49,7 @@ impl ConnectionActor {
             self.engine.milestones.reached(Milestone::Paused(self.id));
         } else if self.drains.is_empty() {
             self.queue.release();
-            if self.queue.is_ramping() {
-                Self::ramp(ctx);
-            }
+            self.ramp(ctx);
             self.engine.milestones.reached(Milestone::Released(self.id));
         }
     }

@@ -42,7 +42,7 @@ enum Command {
     /// Run the gateway (this is what happens without a command)
     #[default]
     Serve,
-    /// Look through the journal and the state for damage; changes nothing, needs the gateway stopped
+    /// Look through every byte of the journal for damage; changes nothing, needs the gateway stopped
     Check,
     /// Make the state anew from the journal; needs the gateway stopped
     Rebuild {

@@ -131,6 +131,7 @@ impl LocalStore {
             reader,
             overlay: tail.overlay,
             position: end,
+            replayed_from: checkpoint.position.0,
             next_seq: tail.next_seq,
             last_at: tail.last_at,
             configuration: tail.configuration,

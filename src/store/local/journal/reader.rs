@@ -61,8 +61,6 @@ pub struct SegmentInfo {
     pub bytes: u64,
     /// Whether it is complete.
     pub sealed: bool,
-    /// The newest record's time; unknown for segments that nobody looked into since the start ([`Reader::entries`] does).
-    pub newest_at_ms: Option<i64>,
 }
 
 /// What is known of a segment.
@@ -155,7 +153,6 @@ impl Reader {
             number: *number,
             bytes: state.bytes,
             sealed: state.sealed,
-            newest_at_ms: state.newest_at,
         };
         segments.iter().map(info).collect()
     }
@@ -182,6 +179,19 @@ impl Reader {
             state.newest_at = state.newest_at.max(newest);
         }
         Ok(())
+    }
+
+    /// The newest record's time of a segment, looked up when nobody did so since the start; `None` when it has no record.
+    ///
+    /// # Errors
+    /// As [`Reader::entries`].
+    pub fn newest_at_ms(&self, segment: u64) -> Result<Option<i64>, JournalError> {
+        let known = self.shared.state(segment)?.newest_at;
+        if known.is_some() {
+            return Ok(known);
+        }
+        self.entries(segment, &mut |_| {})?;
+        Ok(self.shared.state(segment)?.newest_at)
     }
 
     /// Shows `visit` every record at or after `from`, or all there are, in order.

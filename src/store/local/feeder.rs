@@ -194,7 +194,7 @@ fn fold_full(state: &State, overlay: &Mutex<Overlay>, open_block: u64) -> Result
             return Ok(());
         }
         // Gaps, as a rebuild leaves them, are skipped at once.
-        let first = overlay.lock().snapshot().range(block..).next().map_or(open_block, |(first, _)| *first);
+        let first = overlay.lock().first_from(block).unwrap_or(open_block);
         if first > block {
             overlay.lock().fold_below(first.min(open_block + 1 - FOLD_BEHIND_BLOCKS));
             continue;

@@ -92,6 +92,12 @@ impl Overlay {
         self.blocks.clone()
     }
 
+    /// The first block at or after one that has anything.
+    #[must_use]
+    pub(super) fn first_from(&self, block: u64) -> Option<u64> {
+        self.blocks.range(block..).next().map(|(block, _)| *block)
+    }
+
     /// Pointers to one block.
     #[must_use]
     pub(super) fn block(&self, block: u64) -> Option<Arc<BTreeMap<u16, Slot>>> {

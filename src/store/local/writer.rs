@@ -23,6 +23,9 @@ use crate::{
     store::{Accepted, Offer, PayloadRef, StoreError},
 };
 
+/// A frame with this many bytes is written before more is put into it: what waits is unbounded for outcomes, and a frame of 4 GiB
+/// could not be written at all.
+const FRAME_BYTES: usize = 32 * 1024 * 1024;
 /// How many of the last request ids are remembered, so that the same one twice is one request.
 const RECENT_REQUESTS: usize = 65_536;
 
@@ -106,6 +109,9 @@ impl WriterThread {
             self.last_at = self.last_at.max(now);
             for job in batch.drain(..) {
                 self.decide(job);
+                if self.frame.bytes() >= FRAME_BYTES {
+                    self.commit();
+                }
             }
             self.commit();
         }

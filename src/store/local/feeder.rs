@@ -77,7 +77,7 @@ impl Feeder {
             let closed = self.shared.wait_for_feed(LOOK_AROUND);
             self.shared.look_at_disk();
             fold_full(&self.state, &self.shared.overlay, block_of(self.shared.applied_position().1))?;
-            if self.shared.overlay.lock().changed() > CHANGED_ROWS_MAX {
+            if self.shared.overlay.lock().changed() > CHANGED_ROWS_MAX || self.shared.is_overlay_half_full() {
                 write_all(&self.state, &self.shared.overlay)?;
             }
             if self.shared.take_damage() {

@@ -58,14 +58,36 @@ pub(super) fn pass(shared: &Shared) -> Result<u64, StoreError> {
         if segment.number >= replayed_from || !segment.sealed || shared.is_retention_stopped() {
             break;
         }
-        let over_quota = shared.options.quota_bytes.is_some_and(|quota| shared.reader.bytes_on_disk() > quota);
-        // Time never goes back from segment to segment: behind the first that is too young all are.
-        if !over_quota && shared.reader.newest_at_ms(segment.number)?.is_some_and(|newest| newest >= cutoff.ms()) {
-            break;
+        match examine(shared, segment, cutoff, oldest) {
+            Ok(Verdict::Removed) => {}
+            Ok(Verdict::Kept) => oldest = false,
+            Ok(Verdict::TooYoung) => break,
+            Err(StoreError::Damaged(why)) => {
+                tracing::error!(segment = segment.number, why, "a damaged segment stays; those after it are looked at");
+                oldest = false;
+            }
+            Err(error) => return Err(error),
         }
-        oldest &= reclaim(shared, segment, oldest, over_quota)?;
     }
     Ok(before.saturating_sub(shared.reader.bytes_on_disk()))
+}
+
+/// What became of a segment.
+#[derive(Clone, Copy)]
+enum Verdict {
+    Removed,
+    Kept,
+    TooYoung,
+}
+
+fn examine(shared: &Shared, segment: SegmentInfo, cutoff: Timestamp, oldest: bool) -> Result<Verdict, StoreError> {
+    let over_quota = shared.options.quota_bytes.is_some_and(|quota| shared.reader.bytes_on_disk() > quota);
+    // Time never goes back from segment to segment: behind the first that is too young all are.
+    if !over_quota && shared.reader.newest_at_ms(segment.number)?.is_some_and(|newest| newest >= cutoff.ms()) {
+        return Ok(Verdict::TooYoung);
+    }
+    let removed = reclaim(shared, segment, oldest, over_quota)?;
+    Ok(if removed { Verdict::Removed } else { Verdict::Kept })
 }
 
 /// Forgets every settled event whose last activity is older than `cutoff`.

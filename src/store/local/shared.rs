@@ -173,6 +173,11 @@ impl Shared {
         Ok(())
     }
 
+    /// Few rows with long histories can fill the overlay: then it is not their number that has them folded.
+    pub(super) fn is_overlay_half_full(&self) -> bool {
+        self.overlay_bytes.load(Ordering::Relaxed) > self.options.overlay_bytes_max / 2
+    }
+
     pub(super) fn state(&self) -> Result<&Arc<State>, StoreError> {
         self.state.get().ok_or_else(|| StoreError::Rebuilding { percent: self.progress.load(Ordering::Relaxed) })
     }

@@ -9,8 +9,12 @@ use tokio::sync::oneshot;
 
 use super::kit::{LocalSubject, accept, accept_all, everything, finish, finish_all, now};
 use crate::{
-    domain::{AttemptTrigger, ConnectionId, Phase},
-    store::{CommitListener, Offer, StoreError, Transition, conformance::Subject, local::queue::Job},
+    domain::{AttemptResult, AttemptSummary, AttemptTrigger, ConnectionId, Phase},
+    store::{
+        CommitListener, Offer, StoreError, Transition,
+        conformance::{Subject, kit::eventually},
+        local::queue::Job,
+    },
 };
 
 /// Keeps the writer busy until the test has submitted what shall share a frame.
@@ -89,4 +93,23 @@ fn a_segment_that_a_start_would_replay_stays() {
     let kept = everything(subject.store().as_ref());
     subject.crash();
     assert_eq!(everything(subject.store().as_ref()), kept);
+}
+
+#[test]
+fn an_overlay_full_of_long_histories_is_folded_before_it_refuses_requests() {
+    let subject = LocalSubject::with(|options| options.overlay_bytes_max = 200_000);
+    let store = subject.store();
+    let mut event = accept(store.as_ref(), 10);
+    // One row alone is more than half of what there may be.
+    let attempt = AttemptSummary {
+        trigger: AttemptTrigger::Manual,
+        started_at: now(&subject),
+        latency_ms: 1,
+        result: AttemptResult::Answered { status: 500 },
+    };
+    event.attempts = vec![attempt; 1_600];
+    event.version += 1;
+    store.record(Transition { event: event.clone(), attempt: None }).wait().unwrap();
+    eventually("the row is folded", || store.stats().overlay_bytes == 0);
+    assert_eq!(store.event(event.id()).unwrap().event, event);
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use super::kit::{LocalSubject, accept, accept_all, connection, everything, finish, finish_all, now};
+use super::kit::{LocalSubject, accept, accept_all, connection, everything, files, finish, finish_all, now};
 use crate::{
     domain::Event,
     store::{
@@ -158,4 +158,24 @@ fn a_body_that_few_events_of_a_wide_fan_out_wait_for_is_not_carried_once_for_eac
     subject.local().retain_now().unwrap();
     assert!(subject.store().stats().journal_bytes <= before);
     assert_eq!(subject.store().events_of(requests::request(1).id).unwrap(), events[..5]);
+}
+
+#[test]
+fn a_damaged_segment_keeps_no_other_from_going() {
+    let mut subject = with_a_day();
+    fill(&subject, 1_000, None);
+    subject.settle();
+    let full = subject.store().stats().journal_bytes;
+    let first = files(&subject.close().join("journal")).remove(0);
+    let mut bytes = fs::read(&first).unwrap();
+    bytes[..64].fill(0xaa);
+    fs::write(&first, bytes).unwrap();
+    subject.open();
+    subject.clock().advance_ms(2 * DAY_MS);
+    accept(subject.store().as_ref(), 10);
+    subject.settle();
+    subject.local().retain_now().unwrap();
+    let left = subject.store().stats().journal_bytes;
+    assert!(left * 2 <= full, "{left} of {full} bytes are left");
+    assert!(first.exists());
 }

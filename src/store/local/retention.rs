@@ -93,7 +93,7 @@ fn examine(shared: &Shared, segment: SegmentInfo, cutoff: Timestamp, oldest: boo
 /// Forgets every settled event whose last activity is older than `cutoff`.
 fn expire(shared: &Shared, cutoff: Timestamp) -> Result<(), StoreError> {
     let blocks = shared.query(|state, _, _| Ok(state.blocks()))?;
-    for block in blocks.into_iter().filter(|block| block.live > 0 && block.created_min < cutoff) {
+    for block in blocks.into_iter().filter(|block| block.live > block.pending && block.created_min < cutoff) {
         if shared.is_retention_stopped() {
             break;
         }

@@ -59,7 +59,7 @@ impl Feeder {
     /// Rebuilds sled from everything before `rebuild_to` when given, then feeds it until the store is closed.
     pub(super) fn run(mut self, rebuild_to: Option<Position>) {
         let result = match rebuild_to {
-            Some(end) => self.rebuild(end).and_then(|()| self.feed()),
+            Some(end) => self.rebuild(end).and_then(|done| if done { self.feed() } else { Ok(()) }),
             None => self.feed(),
         };
         if let Err(error) = result {
@@ -77,7 +77,7 @@ impl Feeder {
             let closed = self.shared.wait_for_feed(LOOK_AROUND);
             self.shared.look_at_disk();
             fold_full(&self.state, &self.shared.overlay, block_of(self.shared.applied_position().1))?;
-            if self.shared.overlay.lock().changed() > CHANGED_ROWS_MAX {
+            if self.shared.overlay.lock().changed() > CHANGED_ROWS_MAX || self.shared.is_overlay_half_full() {
                 write_all(&self.state, &self.shared.overlay)?;
             }
             if self.shared.take_damage() {
@@ -123,19 +123,23 @@ impl Feeder {
         };
         self.state.write_durably(next.generation)?;
         next.write(&self.shared.options.directory).map_err(|error| FeedError::Journal(error.to_string()))?;
+        self.shared.set_replayed_from(position.segment);
         self.checkpoint = next;
         self.checkpointed = Instant::now();
         Ok(())
     }
 
-    /// Brings every record before `end` into an empty sled, block by block.
-    fn rebuild(&mut self, end: Position) -> Result<(), FeedError> {
+    /// Brings every record before `end` into an empty sled, block by block; false when the store was closed meanwhile.
+    fn rebuild(&mut self, end: Position) -> Result<bool, FeedError> {
         let old = Mutex::new(Overlay::new(0));
         let segments: Vec<_> = self.shared.reader.segments().into_iter().filter(|s| s.number <= end.segment).collect();
         let total: u64 = segments.iter().map(|segment| segment.bytes).sum::<u64>().max(1);
         let mut done = 0;
         let mut newest = 0;
         for segment in &segments {
+            if self.shared.is_feeding_stopped() {
+                return Ok(false);
+            }
             let mut failed = None;
             let walked = self.shared.reader.entries(segment.number, &mut |entry| {
                 if failed.is_some() || (entry.at.segment, entry.at.offset) >= (end.segment, end.offset) {
@@ -157,7 +161,8 @@ impl Feeder {
             // Live events share no block with old ones: they can be folded meanwhile, so that the overlay stays small.
             fold_full(&self.state, &self.shared.overlay, block_of(self.shared.applied_position().1))?;
         }
-        write_all(&self.state, &old)
+        write_all(&self.state, &old)?;
+        Ok(true)
     }
 
     fn fold_rebuilt(&self, old: &Mutex<Overlay>, newest: u64) -> Result<(), FeedError> {
@@ -189,7 +194,7 @@ fn fold_full(state: &State, overlay: &Mutex<Overlay>, open_block: u64) -> Result
             return Ok(());
         }
         // Gaps, as a rebuild leaves them, are skipped at once.
-        let first = overlay.lock().snapshot().range(block..).next().map_or(open_block, |(first, _)| *first);
+        let first = overlay.lock().first_from(block).unwrap_or(open_block);
         if first > block {
             overlay.lock().fold_below(first.min(open_block + 1 - FOLD_BEHIND_BLOCKS));
             continue;

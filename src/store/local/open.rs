@@ -113,10 +113,16 @@ impl LocalStore {
             journal::open(&directory.join(JOURNAL), journal_options, from, options.salvage)?;
         log(&recovered);
         let fresh = found.is_none() && recovered.start == recovered.end;
+        if let Some(found) = &found {
+            // Opening sled writes to it: a power cut from here on must not find the clean stop before.
+            unclean(found.clone(), may_trust(found).is_ok()).write(&directory)?;
+        }
         let (state, trusted) = open_state(&options, found.as_ref())?;
         // Nothing to rebuild from is rebuilt already.
         let trusted = trusted || fresh;
-        let checkpoint = unclean(found, &state, trusted)?;
+        let found = found.map_or_else(new_checkpoint, Ok)?;
+        state.set_meta(STORE_ID, &found.store_id)?;
+        let checkpoint = unclean(found, trusted);
         checkpoint.write(&directory)?;
         let mut tail = replay_tail(&reader, &checkpoint, trusted, &key)?;
         if !trusted {
@@ -131,6 +137,7 @@ impl LocalStore {
             reader,
             overlay: tail.overlay,
             position: end,
+            replayed_from: checkpoint.position.0,
             next_seq: tail.next_seq,
             last_at: tail.last_at,
             configuration: tail.configuration,
@@ -187,17 +194,14 @@ fn read_checkpoint(directory: &Path) -> Result<Option<Checkpoint>, OpenError> {
 /// Opens sled where it can be trusted, and otherwise an empty one in its place.
 fn open_state(options: &LocalOptions, checkpoint: Option<&Checkpoint>) -> Result<(State, bool), OpenError> {
     let path = options.directory.join(STATE);
-    let why = match checkpoint {
-        Some(checkpoint) if !checkpoint.state_valid => "it was found damaged".to_owned(),
-        Some(checkpoint) if !checkpoint.clean && checkpoint.boot_id != boot_id() => {
-            "the machine stopped without a clean stop".to_owned()
-        }
-        Some(_) if !path.exists() => "its directory is gone".to_owned(),
-        Some(checkpoint) => match trusted_state(&path, options, checkpoint) {
-            Ok(state) => return Ok((state, true)),
-            Err(why) => why,
-        },
-        None => "there is no checkpoint".to_owned(),
+    let trusted = match checkpoint {
+        Some(_) if !path.exists() => Err("its directory is gone".to_owned()),
+        Some(checkpoint) => may_trust(checkpoint).and_then(|()| trusted_state(&path, options, checkpoint)),
+        None => Err("there is no checkpoint".to_owned()),
+    };
+    let why = match trusted {
+        Ok(state) => return Ok((state, true)),
+        Err(why) => why,
     };
     if path.exists() || checkpoint.is_some() {
         tracing::warn!("the state is rebuilt from the journal: {why}");
@@ -207,6 +211,19 @@ fn open_state(options: &LocalOptions, checkpoint: Option<&Checkpoint>) -> Result
         Ok(()) | Err(_) => {}
     }
     Ok((State::open(&path, options.sled_cache_bytes)?, false))
+}
+
+/// What the checkpoint alone says about sled; `Err` says why it is not to be trusted.
+fn may_trust(checkpoint: &Checkpoint) -> Result<(), String> {
+    let boot = boot_id();
+    if !checkpoint.state_valid {
+        return Err("it was found damaged, or its rebuild did not end".to_owned());
+    }
+    // A system that does not tell its boots apart may have lost power.
+    if !checkpoint.clean && (boot.is_empty() || checkpoint.boot_id != boot) {
+        return Err("the machine stopped without a clean stop".to_owned());
+    }
+    Ok(())
 }
 
 fn trusted_state(path: &Path, options: &LocalOptions, checkpoint: &Checkpoint) -> Result<State, String> {
@@ -224,33 +241,26 @@ fn trusted_state(path: &Path, options: &LocalOptions, checkpoint: &Checkpoint) -
 }
 
 /// The checkpoint as it stands while the process runs: whatever ends it without a word leaves it unclean.
-fn unclean(found: Option<Checkpoint>, state: &State, trusted: bool) -> Result<Checkpoint, OpenError> {
-    let mut checkpoint = match found {
-        Some(checkpoint) => checkpoint,
-        None => Checkpoint {
-            store_id: random_id()?,
-            generation: 0,
-            boot_id: String::new(),
-            clean: false,
-            state_valid: false,
-            position: (0, 0),
-            next_seq: 0,
-            last_at: 0,
-            items: Vec::new(),
-        },
-    };
-    state.set_meta(STORE_ID, &checkpoint.store_id)?;
-    checkpoint.clean = false;
-    checkpoint.boot_id = boot_id();
+fn unclean(checkpoint: Checkpoint, trusted: bool) -> Checkpoint {
     // Until a rebuild has ended with a checkpoint of its own, sled is not to be used.
-    checkpoint.state_valid = trusted;
-    Ok(checkpoint)
+    Checkpoint { clean: false, boot_id: boot_id(), state_valid: trusted, ..checkpoint }
 }
 
-fn random_id() -> Result<[u8; 16], OpenError> {
-    let mut id = [0; 16];
-    getrandom::fill(&mut id).map_err(|error| KeyError::Seal(error.to_string()))?;
-    Ok(id)
+/// Of a data directory that has none: everything is after it.
+fn new_checkpoint() -> Result<Checkpoint, OpenError> {
+    let mut store_id = [0; 16];
+    getrandom::fill(&mut store_id).map_err(|error| KeyError::Seal(error.to_string()))?;
+    Ok(Checkpoint {
+        store_id,
+        generation: 0,
+        boot_id: String::new(),
+        clean: false,
+        state_valid: false,
+        position: (0, 0),
+        next_seq: 0,
+        last_at: 0,
+        items: Vec::new(),
+    })
 }
 
 /// Reads the journal from the checkpoint on; without trust in sled, only configuration and numbers.

@@ -3,7 +3,13 @@
 //! The writer applies each frame here after the sync and before it acknowledges; the feeder takes rows away once sled has
 //! them. Readers take a [`snapshot`](Overlay::snapshot) of pointers and never hold anybody up.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use super::{
     RecordRef,
@@ -43,7 +49,8 @@ impl Change {
 #[derive(Debug, Default)]
 pub(super) struct Overlay {
     blocks: Overlaid,
-    bytes: usize,
+    /// Shared, so that whoever refuses requests sees what the feeder freed without a lock.
+    bytes: Arc<AtomicUsize>,
     /// Every block below has been written to sled at least once.
     folded_below: u64,
     /// Rows in blocks below `folded_below`.
@@ -57,10 +64,14 @@ impl Overlay {
         Self { folded_below, ..Self::default() }
     }
 
-    /// What it is taken to cost in memory.
+    /// What it is taken to cost in memory, now and later.
     #[must_use]
-    pub(super) const fn bytes(&self) -> usize {
-        self.bytes
+    pub(super) fn bytes(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.bytes)
+    }
+
+    fn take_off(&self, bytes: usize) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// Changed rows of blocks that were written before.
@@ -79,6 +90,12 @@ impl Overlay {
     #[must_use]
     pub(super) fn snapshot(&self) -> Overlaid {
         self.blocks.clone()
+    }
+
+    /// The first block at or after one that has anything.
+    #[must_use]
+    pub(super) fn first_from(&self, block: u64) -> Option<u64> {
+        self.blocks.range(block..).next().map(|(block, _)| *block)
     }
 
     /// Pointers to one block.
@@ -147,11 +164,11 @@ impl Overlay {
     }
 
     fn put_slot(&mut self, seq: Seq, slot: Slot) {
-        self.bytes += cost(&slot);
+        self.bytes.fetch_add(cost(&slot), Ordering::Relaxed);
         let block = block_of(seq);
         let rows = Arc::make_mut(self.blocks.entry(block).or_default());
         match rows.insert(slot_of(seq), slot) {
-            Some(old) => self.bytes -= cost(&old),
+            Some(old) => self.take_off(cost(&old)),
             None if block < self.folded_below => self.changed += 1,
             None => {}
         }
@@ -163,8 +180,9 @@ impl Overlay {
         let Some(rows) = self.blocks.get_mut(&block) else { return };
         let before = rows.len();
         if Arc::ptr_eq(rows, written) {
-            self.bytes -= rows.values().map(cost).sum::<usize>();
+            let freed = rows.values().map(cost).sum();
             self.blocks.remove(&block);
+            self.take_off(freed);
             self.changed -= if folded_before { before } else { 0 };
             return;
         }
@@ -179,7 +197,7 @@ impl Overlay {
         if after == 0 {
             self.blocks.remove(&block);
         }
-        self.bytes -= freed;
+        self.take_off(freed);
         self.changed -= if folded_before { before - after } else { 0 };
     }
 
@@ -296,6 +314,7 @@ mod tests {
         assert!(overlay.get(4).is_none());
         let written = overlay.block(0).unwrap();
         overlay.written(0, &written);
-        assert_eq!((overlay.changed(), overlay.bytes(), overlay.snapshot().len()), (0, 0, 0));
+        assert_eq!((overlay.changed(), overlay.snapshot().len()), (0, 0));
+        assert_eq!(overlay.bytes().load(Ordering::Relaxed), 0);
     }
 }

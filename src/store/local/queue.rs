@@ -6,6 +6,7 @@ use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot::Sender;
 
+use super::journal::Entry;
 use crate::{
     domain::{ConfigItem, Configuration, Event, Request, Route, Seq},
     store::{Accepted, StoreError},
@@ -51,11 +52,28 @@ pub(super) enum Job {
     },
     /// Records that are still needed, from a segment that is to go, as they were.
     Repeat {
-        /// Kind of each record and its meta.
-        records: Vec<(u8, Vec<u8>)>,
+        /// In their order.
+        records: Vec<Kept>,
         /// Gets nothing.
         answer: Answer<()>,
     },
+}
+
+/// A record without a body, as it was read.
+#[derive(Debug, Clone)]
+pub(super) struct Kept {
+    /// Its kind.
+    pub(super) kind: u8,
+    /// The shape of its meta, which may be older than what is written now.
+    pub(super) format: u8,
+    /// Its meta.
+    pub(super) meta: Vec<u8>,
+}
+
+impl From<&Entry<'_>> for Kept {
+    fn from(entry: &Entry<'_>) -> Self {
+        Self { kind: entry.head.kind, format: entry.head.format, meta: entry.meta.to_vec() }
+    }
 }
 
 /// See [`Job::Accept`].
@@ -99,7 +117,7 @@ impl Job {
             Self::Config { meta, .. } => meta.len(),
             Self::Gone { events, .. } => events.len() * 4,
             Self::Carry { meta, blob, .. } => meta.len() + blob.iter().map(Bytes::len).sum::<usize>(),
-            Self::Repeat { records, .. } => records.iter().map(|(_, meta)| meta.len()).sum(),
+            Self::Repeat { records, .. } => records.iter().map(|record| record.meta.len()).sum(),
         }
     }
 }

@@ -4,16 +4,16 @@
 //! lives goes; one in which little lives goes after its events were carried to the journal's end. What lives is read off the
 //! segment's own footer and the state, so there are no counters that could drift. CONTRIBUTING, decision 6.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::{
-    journal::blob_crc,
-    queue::{Answer, Job},
+    journal::{SegmentInfo, blob_crc},
+    queue::{Answer, Job, Kept},
     read,
-    record::{Kind, StoredAttempt, StoredCarried, StoredEvent, StoredRequest, decode, encode},
+    record::{Kind, StoredAttempt, StoredCarried, StoredEvent, StoredItems, StoredRequest, decode, encode},
     replay,
     row::{Row, Slot, block_of},
     shared::Shared,
@@ -52,24 +52,51 @@ pub(super) fn pass(shared: &Shared) -> Result<u64, StoreError> {
     expire(shared, cutoff)?;
     let before = shared.reader.bytes_on_disk();
     let mut oldest = true;
-    let open_segment = shared.applied_position().0.segment;
+    // A start replays from the checkpoint's position on: what it would read must be there.
+    let replayed_from = shared.replayed_from();
     for segment in shared.reader.segments() {
-        if segment.number >= open_segment || !segment.sealed {
+        if segment.number >= replayed_from || !segment.sealed || shared.is_retention_stopped() {
             break;
         }
-        let over_quota = shared.options.quota_bytes.is_some_and(|quota| shared.reader.bytes_on_disk() > quota);
-        let past = segment.newest_at_ms.is_some_and(|newest| newest < cutoff.ms());
-        if !(past || over_quota) || !reclaim(shared, segment.number, oldest, over_quota)? {
-            oldest = false;
+        match examine(shared, segment, cutoff, oldest) {
+            Ok(Verdict::Removed) => {}
+            Ok(Verdict::Kept) => oldest = false,
+            Ok(Verdict::TooYoung) => break,
+            Err(StoreError::Damaged(why)) => {
+                tracing::error!(segment = segment.number, why, "a damaged segment stays; those after it are looked at");
+                oldest = false;
+            }
+            Err(error) => return Err(error),
         }
     }
     Ok(before.saturating_sub(shared.reader.bytes_on_disk()))
 }
 
+/// What became of a segment.
+#[derive(Clone, Copy)]
+enum Verdict {
+    Removed,
+    Kept,
+    TooYoung,
+}
+
+fn examine(shared: &Shared, segment: SegmentInfo, cutoff: Timestamp, oldest: bool) -> Result<Verdict, StoreError> {
+    let over_quota = shared.options.quota_bytes.is_some_and(|quota| shared.reader.bytes_on_disk() > quota);
+    // Time never goes back from segment to segment: behind the first that is too young all are.
+    if !over_quota && shared.reader.newest_at_ms(segment.number)?.is_some_and(|newest| newest >= cutoff.ms()) {
+        return Ok(Verdict::TooYoung);
+    }
+    let removed = reclaim(shared, segment, oldest, over_quota)?;
+    Ok(if removed { Verdict::Removed } else { Verdict::Kept })
+}
+
 /// Forgets every settled event whose last activity is older than `cutoff`.
 fn expire(shared: &Shared, cutoff: Timestamp) -> Result<(), StoreError> {
     let blocks = shared.query(|state, _, _| Ok(state.blocks()))?;
-    for block in blocks.into_iter().filter(|block| block.live > 0 && block.created_min < cutoff) {
+    for block in blocks.into_iter().filter(|block| block.live > block.pending && block.created_min < cutoff) {
+        if shared.is_retention_stopped() {
+            break;
+        }
         let slots = shared.query(|state, over, _| state.read_block(block.block, over))?;
         let events = slots.into_values().filter_map(|slot| match slot {
             Slot::Row(row) => is_expired(&row.event, cutoff).then_some((row.event.seq, row.event.version)),
@@ -94,15 +121,23 @@ fn forget(shared: &Shared, events: &[(Seq, u32)]) -> Result<(), StoreError> {
 /// What one segment holds, by its own footer.
 #[derive(Default)]
 struct Contents {
-    events: BTreeSet<Seq>,
-    /// Configuration and `gone` records: kind and meta.
-    config: Vec<(u8, u8, Vec<u8>)>,
-    gone: Vec<(u8, Vec<u8>)>,
+    /// Each event with the bytes it has here; a body counts for every event of its request, since each is carried with its own.
+    events: BTreeMap<Seq, u64>,
+    config: Vec<Kept>,
+    gone: Vec<Kept>,
+}
+
+impl Contents {
+    /// Whether so few and so small events live that carrying them gives disk back.
+    fn is_worth_carrying(&self, live: &[Row], segment: SegmentInfo, one_in: usize) -> bool {
+        let bytes: u64 = live.iter().filter_map(|row| self.events.get(&row.event.seq)).sum();
+        live.is_empty() || (live.len() * one_in < self.events.len() && bytes * (one_in as u64) < segment.bytes)
+    }
 }
 
 /// Removes a segment if little or nothing in it lives; whether it did.
-fn reclaim(shared: &Shared, segment: u64, oldest: bool, over_quota: bool) -> Result<bool, StoreError> {
-    let contents = contents(shared, segment)?;
+fn reclaim(shared: &Shared, segment: SegmentInfo, oldest: bool, over_quota: bool) -> Result<bool, StoreError> {
+    let contents = contents(shared, segment.number)?;
     let mut live = live_rows(shared, &contents.events)?;
     if over_quota {
         let settled = live.iter().filter(|row| row.event.phase.is_settled());
@@ -110,7 +145,7 @@ fn reclaim(shared: &Shared, segment: u64, oldest: bool, over_quota: bool) -> Res
         live = live_rows(shared, &contents.events)?;
     }
     let one_in = if over_quota { CARRY_ONE_IN_OVER_QUOTA } else { CARRY_ONE_IN };
-    if live.len() * one_in >= contents.events.len().max(1) {
+    if !contents.is_worth_carrying(&live, segment, one_in) {
         return Ok(false);
     }
     for row in &live {
@@ -127,7 +162,7 @@ fn reclaim(shared: &Shared, segment: u64, oldest: bool, over_quota: bool) -> Res
     if !needed.is_empty() {
         submit(shared, |answer| Job::Repeat { records: needed, answer })?;
     }
-    shared.reader.remove(segment).map_err(|error| StoreError::Io(error.to_string()))?;
+    shared.reader.remove(segment.number).map_err(|error| StoreError::Io(error.to_string()))?;
     Ok(true)
 }
 
@@ -135,11 +170,13 @@ fn contents(shared: &Shared, segment: u64) -> Result<Contents, StoreError> {
     let mut contents = Contents::default();
     let mut failed = None;
     shared.reader.entries(segment, &mut |entry| match Kind::from_number(entry.head.kind) {
-        Some(Kind::Config) => contents.config.push((entry.head.kind, entry.head.format, entry.meta.to_vec())),
-        Some(Kind::Gone) => contents.gone.push((entry.head.kind, entry.meta.to_vec())),
+        Some(Kind::Config) => contents.config.push(Kept::from(&entry)),
+        Some(Kind::Gone) => contents.gone.push(Kept::from(&entry)),
         Some(Kind::Request | Kind::Outcome | Kind::Change | Kind::Carried) | None => {
             let taken = replay::changes(&entry, |change| {
-                contents.events.extend(change.seq());
+                for seq in change.seq() {
+                    *contents.events.entry(seq).or_default() += entry.meta.len() as u64 + u64::from(entry.blob_len);
+                }
             });
             failed = failed.take().or(taken.err());
         }
@@ -147,13 +184,13 @@ fn contents(shared: &Shared, segment: u64) -> Result<Contents, StoreError> {
     failed.map_or(Ok(contents), |error| Err(error.into()))
 }
 
-fn live_rows(shared: &Shared, events: &BTreeSet<Seq>) -> Result<Vec<Row>, StoreError> {
-    let blocks: BTreeSet<u64> = events.iter().copied().map(block_of).collect();
+fn live_rows(shared: &Shared, events: &BTreeMap<Seq, u64>) -> Result<Vec<Row>, StoreError> {
+    let blocks: BTreeSet<u64> = events.keys().copied().map(block_of).collect();
     let mut live = Vec::new();
     for block in blocks {
         let slots = shared.query(|state, over, _| state.read_block(block, over))?;
         live.extend(slots.into_values().filter_map(|slot| match slot {
-            Slot::Row(row) => events.contains(&row.event.seq).then(|| row.as_ref().clone()),
+            Slot::Row(row) => events.contains_key(&row.event.seq).then(|| row.as_ref().clone()),
             Slot::Gone => None,
         }));
     }
@@ -198,16 +235,16 @@ fn carry(shared: &Shared, row: &Row) -> Result<bool, StoreError> {
 }
 
 /// The configuration records of a segment of which anything is still current.
-fn current_items(shared: &Shared, contents: &Contents) -> Result<Vec<(u8, Vec<u8>)>, StoreError> {
+fn current_items(shared: &Shared, contents: &Contents) -> Result<Vec<Kept>, StoreError> {
     let configuration = shared.configuration();
     let mut needed = Vec::new();
-    for (kind, format, meta) in &contents.config {
-        let stored: super::record::StoredItems = decode(*kind, *format, meta)?;
+    for record in &contents.config {
+        let stored: StoredItems = decode(record.kind, record.format, &record.meta)?;
         let items = stored.0.into_iter().map(|item| item.into_item(&shared.key));
         for item in items {
             let item = item.map_err(|error| StoreError::Damaged(error.to_string()))?;
             if configuration.version_of(&item) == item.version() {
-                needed.push((*kind, meta.clone()));
+                needed.push(record.clone());
                 break;
             }
         }

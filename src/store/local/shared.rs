@@ -5,13 +5,13 @@
 //! | `overlay`, `applied`, `configuration` | the writer | everybody |
 //! | `overlay` (rows that sled has) | the feeder | |
 //! | `state` (once) | the feeder | everybody |
-//! | `disk_low`, `progress` | the feeder | everybody |
+//! | `disk_low`, `progress`, `replayed_from` | the feeder | everybody |
 
 use std::{
     fs::File,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -48,12 +48,14 @@ pub(super) struct Shared {
     pub(super) reader: Reader,
     pub(super) queue: Queue,
     pub(super) overlay: Mutex<Overlay>,
-    overlay_bytes: AtomicUsize,
+    overlay_bytes: Arc<AtomicUsize>,
     applied: Mutex<Applied>,
     configuration: RwLock<Arc<Configuration>>,
     listener: OnceLock<Arc<dyn CommitListener>>,
     state: OnceLock<Arc<State>>,
     progress: AtomicU8,
+    /// The segment from which a start replays: it and those after it must stay.
+    replayed_from: AtomicU64,
     disk_low: AtomicBool,
     damaged: AtomicBool,
     feed: Mutex<Feed>,
@@ -89,13 +91,14 @@ impl Shared {
             clock: parts.clock,
             reader: parts.reader,
             queue,
-            overlay_bytes: AtomicUsize::new(parts.overlay.bytes()),
+            overlay_bytes: parts.overlay.bytes(),
             overlay: Mutex::new(parts.overlay),
             applied: Mutex::new(Applied { position: parts.position, next_seq: parts.next_seq, last_at: parts.last_at }),
             configuration: RwLock::new(Arc::new(parts.configuration)),
             listener: OnceLock::new(),
             state: OnceLock::new(),
             progress: AtomicU8::new(0),
+            replayed_from: AtomicU64::new(parts.replayed_from),
             disk_low: AtomicBool::new(false),
             damaged: AtomicBool::new(false),
             feed: Mutex::default(),
@@ -134,7 +137,6 @@ impl Shared {
         next_seq: Seq,
         last_at: Timestamp,
     ) {
-        self.overlay_bytes.store(overlay.bytes(), Ordering::Relaxed);
         *self.applied.lock() = Applied { position, next_seq, last_at };
         let mut feed = self.feed.lock();
         if next_seq >= feed.fed_to + FEED_EVERY_SEQS || overlay.changed() >= FEED_EVERY_CHANGES {
@@ -149,6 +151,15 @@ impl Shared {
         (applied.position, applied.next_seq, applied.last_at)
     }
 
+    /// The segment of the checkpoint's position.
+    pub(super) fn replayed_from(&self) -> u64 {
+        self.replayed_from.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_replayed_from(&self, segment: u64) {
+        self.replayed_from.store(segment, Ordering::Release);
+    }
+
     pub(super) fn accepting(&self) -> Result<(), StoreError> {
         if self.queue.is_closed() {
             return Err(StoreError::Closed);
@@ -160,6 +171,11 @@ impl Shared {
             return Err(StoreError::Overloaded("the overlay of changes that sled does not have yet"));
         }
         Ok(())
+    }
+
+    /// Few rows with long histories can fill the overlay: then it is not their number that has them folded.
+    pub(super) fn is_overlay_half_full(&self) -> bool {
+        self.overlay_bytes.load(Ordering::Relaxed) > self.options.overlay_bytes_max / 2
     }
 
     pub(super) fn state(&self) -> Result<&Arc<State>, StoreError> {
@@ -240,6 +256,11 @@ impl Shared {
         self.feed_wanted.notify_all();
     }
 
+    /// Whether the store is closing, so that a rebuild is better left to the next start.
+    pub(super) fn is_feeding_stopped(&self) -> bool {
+        self.feed.lock().closed
+    }
+
     /// Sleeps between two retention passes; false when the store is closing.
     pub(super) fn wait_for_retention(&self) -> bool {
         let mut retain = self.retain.lock();
@@ -247,6 +268,11 @@ impl Shared {
             self.retention_stopped.wait_for(&mut retain, self.options.retention_interval);
         }
         *retain
+    }
+
+    /// Whether the store is closing, so that a pass is better left to the next start.
+    pub(super) fn is_retention_stopped(&self) -> bool {
+        !*self.retain.lock()
     }
 
     pub(super) fn stop_retention(&self) {
@@ -303,6 +329,7 @@ pub(super) struct Parts {
     pub(super) reader: Reader,
     pub(super) overlay: Overlay,
     pub(super) position: Position,
+    pub(super) replayed_from: u64,
     pub(super) next_seq: Seq,
     pub(super) last_at: Timestamp,
     pub(super) configuration: Configuration,

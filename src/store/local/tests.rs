@@ -1,6 +1,8 @@
-//! The local store: the conformance suite, and what only it promises: rebuild, retention, locks, sealed secrets.
+//! The local store: the conformance suite, and what only it promises: rebuild, retention, limits, locks, sealed
+//! secrets.
 
 mod kit;
+mod limits;
 mod rebuilding;
 mod retaining;
 

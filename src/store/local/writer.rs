@@ -13,7 +13,7 @@ use super::{
     RecordRef,
     journal::{Committed, Frame, RecordHead, Writer as JournalWriter},
     overlay::Change,
-    queue::{AcceptJob, Answer, Job, RecordJob},
+    queue::{AcceptJob, Answer, Job, Kept, RecordJob},
     record::{FORMAT, Kind, StoredGone, encode},
     row::Slot,
     shared::Shared,
@@ -23,6 +23,9 @@ use crate::{
     store::{Accepted, Offer, PayloadRef, StoreError},
 };
 
+/// A frame with this many bytes is written before more is put into it: what waits is unbounded for outcomes, and a frame of 4 GiB
+/// could not be written at all.
+const FRAME_BYTES: usize = 32 * 1024 * 1024;
 /// How many of the last request ids are remembered, so that the same one twice is one request.
 const RECENT_REQUESTS: usize = 65_536;
 
@@ -74,8 +77,8 @@ pub(super) struct WriterThread {
     last_at: Timestamp,
     recent: HashMap<RequestId, Accepted>,
     recent_order: VecDeque<RequestId>,
-    /// Versions decided in the frame that is being built.
-    versions: HashMap<Seq, u32>,
+    /// Versions decided in the frame that is being built; `None` is gone.
+    versions: HashMap<Seq, Option<u32>>,
     /// The configuration with what the frame that is being built puts.
     configuration: Arc<Configuration>,
 }
@@ -106,6 +109,9 @@ impl WriterThread {
             self.last_at = self.last_at.max(now);
             for job in batch.drain(..) {
                 self.decide(job);
+                if self.frame.bytes() >= FRAME_BYTES {
+                    self.commit();
+                }
             }
             self.commit();
         }
@@ -139,6 +145,7 @@ impl WriterThread {
                         continue;
                     }
                     count += 1;
+                    self.versions.insert(seq, None);
                     match ranges.last_mut() {
                         Some((_, last)) if *last + 1 == seq => *last = seq,
                         _ => ranges.push((seq, seq)),
@@ -159,10 +166,9 @@ impl WriterThread {
                 self.effects.push(Effect::Carried { event, record, answer });
             }
             Job::Repeat { records, answer } => {
-                for (kind, meta) in &records {
-                    if let Some(kind) = Kind::from_number(*kind) {
-                        self.push(kind, 0, meta, &[], 0);
-                    }
+                for Kept { kind, format, meta } in records {
+                    let head = RecordHead { kind, format, seq: 0, at_ms: self.last_at.ms() };
+                    self.frame.push(head, &meta, &[], 0);
                 }
                 self.effects.push(Effect::Repeated { answer });
             }
@@ -203,7 +209,7 @@ impl WriterThread {
         }
         let kind = if job.has_attempt { Kind::Outcome } else { Kind::Change };
         let record = self.push(kind, seq, &job.meta, &[&job.blob[0], &job.blob[1]], job.blob_crc);
-        self.versions.insert(seq, given);
+        self.versions.insert(seq, Some(given));
         self.effects.push(Effect::Recorded {
             event: job.event,
             has_attempt: job.has_attempt,
@@ -215,7 +221,7 @@ impl WriterThread {
     /// The version of an event as of everything decided so far; `None` when it is gone.
     fn version(&self, seq: Seq) -> Result<Option<u32>, StoreError> {
         if let Some(version) = self.versions.get(&seq) {
-            return Ok(Some(*version));
+            return Ok(*version);
         }
         match self.shared.overlay.lock().get(seq) {
             Some(Slot::Row(row)) => return Ok(Some(row.event.version)),

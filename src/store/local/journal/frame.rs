@@ -63,12 +63,6 @@ impl Frame {
         self.starts.is_empty()
     }
 
-    /// How many records were pushed.
-    #[must_use]
-    pub fn records(&self) -> usize {
-        self.starts.len()
-    }
-
     /// Bytes the frame takes so far, its header counted.
     #[must_use]
     pub fn bytes(&self) -> usize {

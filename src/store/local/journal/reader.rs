@@ -61,8 +61,6 @@ pub struct SegmentInfo {
     pub bytes: u64,
     /// Whether it is complete.
     pub sealed: bool,
-    /// The newest record's time; unknown for segments that nobody looked into since the start ([`Reader::entries`] does).
-    pub newest_at_ms: Option<i64>,
 }
 
 /// What is known of a segment.
@@ -136,15 +134,43 @@ impl Reader {
     /// # Errors
     /// `NotFound` when its segment was removed, `Damaged` when header, meta or blob are not as written, or `Io`.
     pub fn read(&self, at: RecordRef) -> Result<Record, JournalError> {
-        self.read_record(at, true)
-    }
-
-    /// Reads a record without its blob, which stays empty, and without caring whether that is whole.
-    ///
-    /// # Errors
-    /// As [`Reader::read`].
-    pub fn read_meta(&self, at: RecordRef) -> Result<Record, JournalError> {
-        self.read_record(at, false)
+        let state = self.shared.state(at.segment)?;
+        let file = self.shared.file(at.segment)?;
+        let path = path_of(&self.shared.dir, at.segment);
+        let damaged = |what| JournalError::damaged(&path, at.offset, what);
+        let room = state.end.saturating_sub(at.offset);
+        if at.offset < FIRST_FRAME || room < RECORD_HEADER as u64 {
+            return Err(damaged("no record can be here"));
+        }
+        let read = |into: &mut [u8], offset| {
+            file.read_exact_at(into, offset).map_err(|error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => damaged("the file ends inside the record"),
+                _ => JournalError::io("read", &path)(error),
+            })
+        };
+        let mut buffer = vec![0; index(room.min(FIRST_READ))];
+        read(&mut buffer, at.offset)?;
+        let header = RecordHeader::decode(&buffer);
+        let have = buffer.len();
+        let length = RECORD_HEADER as u64 + header.body_len();
+        if length > room {
+            return Err(damaged("the record is longer than its segment"));
+        }
+        buffer.resize(index(length), 0);
+        if buffer.len() > have {
+            read(&mut buffer[have..], at.offset + have as u64)?;
+        }
+        let buffer = Bytes::from(buffer);
+        let raw = buffer.slice(..RECORD_HEADER);
+        let meta_end = RECORD_HEADER + index(u64::from(header.meta_len));
+        let (meta, blob) = (buffer.slice(RECORD_HEADER..meta_end), buffer.slice(meta_end..));
+        if !header.meta_is_good(&raw, &meta) {
+            return Err(damaged("the record's meta is not as written"));
+        }
+        if !header.blob_is_good(&blob) {
+            return Err(damaged("the record's body is not as written"));
+        }
+        Ok(Record { head: header.head, meta, blob })
     }
 
     /// All segments, oldest first; the last one is the one that is written.
@@ -155,7 +181,6 @@ impl Reader {
             number: *number,
             bytes: state.bytes,
             sealed: state.sealed,
-            newest_at_ms: state.newest_at,
         };
         segments.iter().map(info).collect()
     }
@@ -182,6 +207,19 @@ impl Reader {
             state.newest_at = state.newest_at.max(newest);
         }
         Ok(())
+    }
+
+    /// The newest record's time of a segment, looked up when nobody did so since the start; `None` when it has no record.
+    ///
+    /// # Errors
+    /// As [`Reader::entries`].
+    pub fn newest_at_ms(&self, segment: u64) -> Result<Option<i64>, JournalError> {
+        let known = self.shared.state(segment)?.newest_at;
+        if known.is_some() {
+            return Ok(known);
+        }
+        self.entries(segment, &mut |_| {})?;
+        Ok(self.shared.state(segment)?.newest_at)
     }
 
     /// Shows `visit` every record at or after `from`, or all there are, in order.
@@ -220,47 +258,6 @@ impl Reader {
         self.shared.files.lock().remove(&segment);
         fs::remove_file(path_of(&self.shared.dir, segment))?;
         sync_dir(&self.shared.dir)
-    }
-
-    fn read_record(&self, at: RecordRef, with_blob: bool) -> Result<Record, JournalError> {
-        let state = self.shared.state(at.segment)?;
-        let file = self.shared.file(at.segment)?;
-        let path = path_of(&self.shared.dir, at.segment);
-        let damaged = |what| JournalError::damaged(&path, at.offset, what);
-        let room = state.end.saturating_sub(at.offset);
-        if at.offset < FIRST_FRAME || room < RECORD_HEADER as u64 {
-            return Err(damaged("no record can be here"));
-        }
-        let read = |into: &mut [u8], offset| {
-            file.read_exact_at(into, offset).map_err(|error| match error.kind() {
-                io::ErrorKind::UnexpectedEof => damaged("the file ends inside the record"),
-                _ => JournalError::io("read", &path)(error),
-            })
-        };
-        let mut buffer = vec![0; index(room.min(FIRST_READ))];
-        read(&mut buffer, at.offset)?;
-        let header = RecordHeader::decode(&buffer);
-        let have = buffer.len();
-        let wanted = if with_blob { header.body_len() } else { u64::from(header.meta_len) };
-        let length = RECORD_HEADER as u64 + wanted;
-        if RECORD_HEADER as u64 + header.body_len() > room {
-            return Err(damaged("the record is longer than its segment"));
-        }
-        buffer.resize(index(length), 0);
-        if buffer.len() > have {
-            read(&mut buffer[have..], at.offset + have as u64)?;
-        }
-        let buffer = Bytes::from(buffer);
-        let raw = buffer.slice(..RECORD_HEADER);
-        let meta_end = RECORD_HEADER + index(u64::from(header.meta_len));
-        let (meta, blob) = (buffer.slice(RECORD_HEADER..meta_end), buffer.slice(meta_end..));
-        if !header.meta_is_good(&raw, &meta) {
-            return Err(damaged("the record's meta is not as written"));
-        }
-        if with_blob && !header.blob_is_good(&blob) {
-            return Err(damaged("the record's body is not as written"));
-        }
-        Ok(Record { head: header.head, meta, blob })
     }
 
     fn each_entry(

@@ -9,8 +9,9 @@ use super::error::Corrupt;
 const CONSTANT: u8 = 0;
 /// Tag of a column that lists what differs from the smallest value.
 const SPARSE: u8 = 9;
-/// Values in one column at most: beyond what any block holds, so that damage cannot ask for much memory.
-const COLUMN_MAX: usize = 1 << 20;
+/// Values in one column at most, so that damage cannot ask for much memory: a part has 128 events, so each may have 131 072
+/// attempts, for which somebody would have to ask by hand.
+const COLUMN_MAX: usize = 1 << 24;
 
 /// Collects the bytes of a value.
 #[derive(Debug, Default)]
@@ -218,5 +219,7 @@ mod tests {
         values[500] = 3_600_000;
         assert!(round_trip(&values) < 24);
         assert!(round_trip(&(0..1024).collect::<Vec<_>>()) < 2 * 1024 + 8);
+        // The attempts of events that were retried ten thousand times each.
+        assert!(round_trip(&[3; 1_280_000]) < 10);
     }
 }

@@ -143,11 +143,8 @@ impl State {
     ) -> Result<(), StateError> {
         let view = self.view(block);
         for (part, first) in (0u8..).zip((0..BLOCK_SLOTS).step_by(usize::from(PART_SLOTS))) {
-            for (place, row) in (first..).zip(view.part(part)?) {
-                if row.is_some_and(|row| wanted(row.request_id, row.index)) {
-                    seqs.push(block * BLOCK_SLOTS + place);
-                }
-            }
+            let names = view.names(part)?.into_iter().filter(|(_, request, index)| wanted(*request, *index));
+            seqs.extend(names.map(|(place, ..)| block * BLOCK_SLOTS + first + place as u64));
         }
         Ok(())
     }

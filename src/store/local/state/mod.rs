@@ -141,12 +141,6 @@ impl State {
         Ok(())
     }
 
-    /// How many events are folded and not gone; what only an overlay has is not among them.
-    #[must_use]
-    pub fn events(&self) -> u64 {
-        self.zones.read().values().map(|zone| zone.live()).sum()
-    }
-
     /// Figures of every folded block, in order.
     #[must_use]
     pub fn blocks(&self) -> Vec<BlockSummary> {

@@ -14,7 +14,7 @@ use super::{
     zone::Zone,
 };
 use crate::{
-    domain::{ConnectionId, DestinationId, Event, Phase, SourceId},
+    domain::{ConnectionId, DestinationId, Event, Phase, RequestId, SourceId},
     store::local::row::{BLOCK_SLOTS, Row},
 };
 
@@ -94,6 +94,11 @@ impl View<'_> {
     /// A part, empty when there is none.
     pub(super) fn part(&self, part: u8) -> Result<Part, StateError> {
         Ok(self.state.read_part(self.block, part)?.unwrap_or_else(cold::empty))
+    }
+
+    /// Which events a part has: place, request, place in the fan-out.
+    pub(super) fn names(&self, part: u8) -> Result<Vec<(usize, RequestId, u16)>, StateError> {
+        Ok(self.state.get(&keys::cold(self.block, part), cold::decode_names)?.unwrap_or_default())
     }
 
     fn assemble(&self, slot: u16, hot: &HotRow, cold: Option<&ColdRow>) -> Result<Row, StateError> {

@@ -2,10 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{
-    combination::Combination,
-    hot::{Hot, HotSlot},
-};
+use super::{combination::Combination, hot::Hot};
 use crate::domain::Timestamp;
 
 /// Figures of a block for retention.
@@ -15,10 +12,6 @@ pub struct BlockSummary {
     pub block: u64,
     /// When its oldest event was created.
     pub created_min: Timestamp,
-    /// When its newest event was created.
-    pub created_max: Timestamp,
-    /// When anything last happened to any of its events.
-    pub last_activity_max: Timestamp,
     /// Events that are not gone.
     pub live: u64,
     /// Of these, the ones not settled.
@@ -32,8 +25,6 @@ pub(super) struct Zone {
     pub(super) created: (Timestamp, Timestamp),
     /// When their requests' ids were drawn; at least that wide.
     pub(super) ids: (Timestamp, Timestamp),
-    /// When anything last happened to any of its events.
-    pub(super) last_activity_max: Timestamp,
     /// How many events there are of each combination: exact.
     pub(super) combinations: Box<[(Combination, u16)]>,
 }
@@ -43,23 +34,15 @@ impl Zone {
     pub(super) fn of(hot: &Hot) -> Option<Self> {
         let mut counts = HashMap::<usize, u16>::new();
         let mut created: Option<(Timestamp, Timestamp)> = None;
-        let mut last_activity_max = Timestamp::from_ms(i64::MIN);
         for live in hot.live() {
             *counts.entry(live.combination).or_default() += 1;
             created = Some(widen(created, live.created));
-            if let HotSlot::Live(row) = hot.slot(usize::from(live.slot)) {
-                last_activity_max = last_activity_max.max(row.last.unwrap_or(row.created)).max(row.created);
-            }
         }
         let created = created?;
         // A block with events has a range; without one every time may be in it.
         let ids = hot.ids.unwrap_or((Timestamp::from_ms(i64::MIN), Timestamp::MAX));
         let combinations = counts.into_iter().map(|(at, count)| (hot.combinations()[at], count)).collect();
-        Some(Self { created, ids, last_activity_max, combinations })
-    }
-
-    pub(super) fn live(&self) -> u64 {
-        self.combinations.iter().map(|(_, count)| u64::from(*count)).sum()
+        Some(Self { created, ids, combinations })
     }
 
     pub(super) fn summary(&self, block: u64) -> BlockSummary {
@@ -67,9 +50,7 @@ impl Zone {
         BlockSummary {
             block,
             created_min: self.created.0,
-            created_max: self.created.1,
-            last_activity_max: self.last_activity_max,
-            live: self.live(),
+            live: self.combinations.iter().map(|(_, count)| u64::from(*count)).sum(),
             pending: pending.map(|(_, count)| u64::from(*count)).sum(),
         }
     }

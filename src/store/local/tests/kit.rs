@@ -212,7 +212,8 @@ pub(super) fn accept_all(store: &dyn Store, body_lens: impl IntoIterator<Item = 
 fn submit(store: &dyn Store, body_len: usize) -> (RequestId, Route, Commit<Accepted>) {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let id = RequestId::from_parts(START, u128::from(number) << 64);
+    // Spread over time as real ids are: an id's time is what leads to its block.
+    let id = RequestId::from_parts(START.plus_ms(number), u128::from(number) << 64);
     let body: Vec<u8> = number.to_le_bytes().into_iter().cycle().take(body_len).collect();
     let request = Request {
         id,

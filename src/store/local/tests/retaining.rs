@@ -2,10 +2,13 @@
 
 use std::{fs, time::Duration};
 
-use super::kit::{LocalSubject, accept, accept_all, connection, everything, finish, finish_all, now};
+use super::kit::{LocalSubject, accept, accept_all, connection, everything, files, finish, finish_all, now};
 use crate::{
     domain::Event,
-    store::{EventFilter, conformance::Subject},
+    store::{
+        EventFilter,
+        conformance::{Subject, kit as requests},
+    },
 };
 
 const DAY_MS: u64 = 24 * 3600 * 1000;
@@ -120,4 +123,59 @@ fn a_live_event_stays_and_configuration_is_kept_when_its_segment_goes() {
     rebuild(&mut subject);
     assert_eq!(subject.store().configuration().destinations.len(), 1);
     assert_eq!(subject.store().count(&EventFilter::default(), now(&subject)).unwrap(), 1);
+}
+
+#[test]
+fn segments_from_before_a_restart_go_as_well() {
+    let mut subject = with_a_day();
+    fill(&subject, 1_000, None);
+    subject.settle();
+    subject.reopen();
+    let full = subject.store().stats().journal_bytes;
+    subject.clock().advance_ms(2 * DAY_MS);
+    accept(subject.store().as_ref(), 10);
+    subject.settle();
+    subject.local().retain_now().unwrap();
+    let left = subject.store().stats().journal_bytes;
+    assert!(left * 4 <= full, "{left} of {full} bytes are left");
+}
+
+#[test]
+fn a_body_that_few_events_of_a_wide_fan_out_wait_for_is_not_carried_once_for_each() {
+    let mut subject = with_a_day();
+    let store = subject.store();
+    let mut request = requests::request(1);
+    request.body = vec![7; 100_000].into();
+    let accepted = store.accept(requests::new_request(request, &[1; 50])).wait().unwrap();
+    let events = store.events_of(requests::request(1).id).unwrap();
+    assert_eq!(accepted.events, 50);
+    finish_all(store.as_ref(), events[5..].to_vec(), now(&subject), 200);
+    drop(store);
+    subject.clock().advance_ms(2 * DAY_MS);
+    subject.reopen();
+    subject.settle();
+    let before = subject.store().stats().journal_bytes;
+    subject.local().retain_now().unwrap();
+    assert!(subject.store().stats().journal_bytes <= before);
+    assert_eq!(subject.store().events_of(requests::request(1).id).unwrap(), events[..5]);
+}
+
+#[test]
+fn a_damaged_segment_keeps_no_other_from_going() {
+    let mut subject = with_a_day();
+    fill(&subject, 1_000, None);
+    subject.settle();
+    let full = subject.store().stats().journal_bytes;
+    let first = files(&subject.close().join("journal")).remove(0);
+    let mut bytes = fs::read(&first).unwrap();
+    bytes[..64].fill(0xaa);
+    fs::write(&first, bytes).unwrap();
+    subject.open();
+    subject.clock().advance_ms(2 * DAY_MS);
+    accept(subject.store().as_ref(), 10);
+    subject.settle();
+    subject.local().retain_now().unwrap();
+    let left = subject.store().stats().journal_bytes;
+    assert!(left * 2 <= full, "{left} of {full} bytes are left");
+    assert!(first.exists());
 }

@@ -358,10 +358,11 @@ impl<T> Queue<T> {
         if self.paused {
             return None;
         }
-        if self.wake.is_some_and(|wake| wake <= now) {
+        if let Some(wake) = self.wake.filter(|wake| *wake <= now) {
             self.wake = None;
             self.armed = None;
-            self.behind = true;
+            // Readings give ready events whatever their key, so one may lie behind those that slept until now.
+            self.lose((wake, 0));
         }
         let slots = self.ramp.unwrap_or(self.limit).saturating_sub(self.stuck);
         if self.in_flight < slots && self.can_start(self.window.front().map(|front| front.0)) {

@@ -51,6 +51,7 @@ impl From<StoreError> for ActionError {
             StoreError::NotFound => Self::NotFound,
             error @ (StoreError::Overloaded(_)
             | StoreError::DiskFull { .. }
+            | StoreError::OverQuota { .. }
             | StoreError::Rebuilding { .. }
             | StoreError::Stale { .. }
             | StoreError::Conflict

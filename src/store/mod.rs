@@ -43,6 +43,12 @@ pub enum StoreError {
         /// `store.disk_low_bytes`.
         low_bytes: u64,
     },
+    /// The journal is over its quota and what fills it still waits; it passes when enough of that has settled.
+    #[error("the journal is over its quota of {quota_bytes} bytes with events that are not settled yet")]
+    OverQuota {
+        /// `store.quota_bytes`.
+        quota_bytes: u64,
+    },
     /// State is being rebuilt from the journal; accepting goes on.
     #[error("state is being rebuilt: {percent} % done")]
     Rebuilding {

@@ -156,7 +156,9 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Overloaded(_) => Self::unavailable("OVERLOADED", error.to_string()),
-            StoreError::DiskFull { .. } => Self::unavailable("DISK_FULL", error.to_string()),
+            StoreError::DiskFull { .. } | StoreError::OverQuota { .. } => {
+                Self::unavailable("DISK_FULL", error.to_string())
+            }
             StoreError::Rebuilding { percent } => {
                 let mut answer = Self::unavailable("REBUILDING", error.to_string());
                 answer.data = Some(Box::new(json!({ "percent": percent })));

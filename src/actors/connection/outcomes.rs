@@ -72,6 +72,7 @@ impl ConnectionActor {
             Err(
                 error @ (StoreError::Overloaded(_)
                 | StoreError::DiskFull { .. }
+                | StoreError::OverQuota { .. }
                 | StoreError::Rebuilding { .. }
                 | StoreError::Io(_)),
             ) => {

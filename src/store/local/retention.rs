@@ -52,6 +52,7 @@ pub(super) fn pass(shared: &Shared) -> Result<u64, StoreError> {
     expire(shared, cutoff)?;
     let before = shared.reader.bytes_on_disk();
     let mut oldest = true;
+    let mut kept = false;
     // A start replays from the checkpoint's position on: what it would read must be there.
     let replayed_from = shared.replayed_from();
     for segment in shared.reader.segments() {
@@ -60,7 +61,10 @@ pub(super) fn pass(shared: &Shared) -> Result<u64, StoreError> {
         }
         match examine(shared, segment, cutoff, oldest) {
             Ok(Verdict::Removed) => {}
-            Ok(Verdict::Kept) => oldest = false,
+            Ok(Verdict::Kept) => {
+                oldest = false;
+                kept = true;
+            }
             Ok(Verdict::TooYoung) => break,
             Err(StoreError::Damaged(why)) => {
                 tracing::error!(segment = segment.number, why, "a damaged segment stays; those after it are looked at");
@@ -69,7 +73,10 @@ pub(super) fn pass(shared: &Shared) -> Result<u64, StoreError> {
             Err(error) => return Err(error),
         }
     }
-    Ok(before.saturating_sub(shared.reader.bytes_on_disk()))
+    let after = shared.reader.bytes_on_disk();
+    // Without a segment that had to stay there was only nothing to look at yet.
+    shared.set_over_quota(kept && shared.options.quota_bytes.is_some_and(|quota| after > quota));
+    Ok(before.saturating_sub(after))
 }
 
 /// What became of a segment.

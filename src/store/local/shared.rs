@@ -5,6 +5,7 @@
 //! | `overlay`, `applied`, `configuration` | the writer | everybody |
 //! | `overlay` (rows that sled has) | the feeder | |
 //! | `state` (once) | the feeder | everybody |
+//! | `over_quota` | retention | everybody |
 //! | `disk_low`, `progress`, `replayed_from` | the feeder | everybody |
 
 use std::{
@@ -57,6 +58,7 @@ pub(super) struct Shared {
     /// The segment from which a start replays: it and those after it must stay.
     replayed_from: AtomicU64,
     disk_low: AtomicBool,
+    over_quota: AtomicBool,
     damaged: AtomicBool,
     feed: Mutex<Feed>,
     feed_wanted: Condvar,
@@ -100,6 +102,7 @@ impl Shared {
             progress: AtomicU8::new(0),
             replayed_from: AtomicU64::new(parts.replayed_from),
             disk_low: AtomicBool::new(false),
+            over_quota: AtomicBool::new(false),
             damaged: AtomicBool::new(false),
             feed: Mutex::default(),
             feed_wanted: Condvar::new(),
@@ -166,6 +169,9 @@ impl Shared {
         }
         if self.disk_low.load(Ordering::Relaxed) {
             return Err(StoreError::DiskFull { low_bytes: self.options.disk_low_bytes });
+        }
+        if self.over_quota.load(Ordering::Relaxed) {
+            return Err(StoreError::OverQuota { quota_bytes: self.options.quota_bytes.unwrap_or(u64::MAX) });
         }
         if self.overlay_bytes.load(Ordering::Relaxed) > self.options.overlay_bytes_max {
             return Err(StoreError::Overloaded("the overlay of changes that sled does not have yet"));
@@ -278,6 +284,19 @@ impl Shared {
     pub(super) fn stop_retention(&self) {
         *self.retain.lock() = false;
         self.retention_stopped.notify_all();
+    }
+
+    /// Says whether live events keep the journal over its quota; requests are refused while they do.
+    pub(super) fn set_over_quota(&self, over: bool) {
+        if over != self.over_quota.swap(over, Ordering::Relaxed) {
+            if over {
+                tracing::error!(
+                    "the journal is over its quota with events that wait: requests are refused until some settle"
+                );
+            } else {
+                tracing::info!("the journal is within its quota again: requests are accepted");
+            }
+        }
     }
 
     /// Looks at the free space; requests are refused while it is low.

@@ -6,7 +6,7 @@ use super::kit::{LocalSubject, accept, accept_all, connection, everything, files
 use crate::{
     domain::Event,
     store::{
-        EventFilter,
+        EventFilter, StoreError,
         conformance::{Subject, kit as requests},
     },
 };
@@ -106,6 +106,24 @@ fn the_quota_takes_the_oldest_settled_events_and_never_a_live_one() {
     assert!(kept.len() < 3_000);
     rebuild(&mut subject);
     assert_eq!(everything(subject.store().as_ref()), kept);
+}
+
+#[test]
+fn live_events_over_the_quota_stay_and_requests_are_refused_until_they_settle() {
+    let subject = LocalSubject::with(|options| {
+        options.segment_bytes = 64 * 1024;
+        options.quota_bytes = Some(512 * 1024);
+    });
+    let waiting = fill(&subject, 1_500, Some(1));
+    subject.settle();
+    subject.local().retain_now().unwrap();
+    assert!(matches!(subject.store().accepting(), Err(StoreError::OverQuota { .. })));
+    assert_eq!(everything(subject.store().as_ref()).len(), waiting.len());
+    finish_all(subject.store().as_ref(), waiting, now(&subject), 200);
+    subject.settle();
+    subject.local().retain_now().unwrap();
+    assert_eq!(subject.store().accepting(), Ok(()));
+    accept(subject.store().as_ref(), 10);
 }
 
 #[test]

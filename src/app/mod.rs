@@ -6,6 +6,7 @@
 //! ```
 
 mod banner;
+mod files;
 mod keys;
 mod offline;
 mod provision;
@@ -21,6 +22,7 @@ use actix_web::{App, HttpServer, dev::ServerHandle, web::Data};
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use self::files::Connections;
 pub use self::offline::{CheckReport, check, new_key, rebuild};
 use crate::{
     actors::{DeliverySettings, Dice, Engine, GatewayHandle, Milestones},
@@ -85,6 +87,7 @@ impl Application {
         // Before anything that a signal should undo.
         let signals =
             Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
+        let connections = Connections::share_out();
         // Addresses first: a second start must fail before it touches data.
         let ingress_socket = bind("ingress.listen", settings.ingress.listen)?;
         let api_socket = bind("api.listen", settings.api.listen)?;
@@ -111,8 +114,8 @@ impl Application {
         };
         let gateway = engine.start();
         let ingress_url = settings.ingress.public_url(addresses.0);
-        let ingress = serve_ingress(settings, ingress_socket, &shared, &clock)?;
-        let api = serve_api(settings, api_socket, (&shared, &clock, &gateway), ingress_url.clone())?;
+        let ingress = serve_ingress(settings, (ingress_socket, connections), &shared, &clock)?;
+        let api = serve_api(settings, (api_socket, connections), (&shared, &clock, &gateway), ingress_url.clone())?;
         banner::show(&banner::Banner {
             configuration: &store.configuration(),
             provisioned,
@@ -154,7 +157,7 @@ fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, ConfigErr
 
 fn serve_ingress(
     settings: &Settings,
-    socket: TcpListener,
+    (socket, connections): (TcpListener, Connections),
     store: &Arc<dyn Store>,
     clock: &Arc<dyn Clock>,
 ) -> io::Result<ServerHandle> {
@@ -167,8 +170,9 @@ fn serve_ingress(
         let state = state.clone();
         App::new().configure(move |app| ingest::configure(app, state))
     });
-    let server =
-        server.workers(settings.ingress.workers()).keep_alive(KEEP_ALIVE).client_request_timeout(HEAD_DEADLINE);
+    let workers = settings.ingress.workers();
+    let server = server.workers(workers).max_connections(connections.of_ingress_worker(workers));
+    let server = server.keep_alive(KEEP_ALIVE).client_request_timeout(HEAD_DEADLINE);
     let server = server.shutdown_timeout(ACKNOWLEDGE_GRACE_SECS).disable_signals().listen(socket)?.run();
     let handle = server.handle();
     actix::Arbiter::current().spawn(async move {
@@ -181,7 +185,7 @@ fn serve_ingress(
 
 fn serve_api(
     settings: &Settings,
-    socket: TcpListener,
+    (socket, connections): (TcpListener, Connections),
     (store, clock, gateway): (&Arc<dyn Store>, &Arc<dyn Clock>, &GatewayHandle),
     ingress_url: String,
 ) -> io::Result<ServerHandle> {
@@ -191,7 +195,9 @@ fn serve_api(
         let state = state.clone();
         App::new().configure(move |app| routes::configure(app, state))
     });
-    let server = server.workers(settings.api.workers).keep_alive(KEEP_ALIVE).client_request_timeout(HEAD_DEADLINE);
+    let workers = settings.api.workers;
+    let server = server.workers(workers).max_connections(connections.of_api_worker(workers));
+    let server = server.keep_alive(KEEP_ALIVE).client_request_timeout(HEAD_DEADLINE);
     let server = server.shutdown_timeout(ACKNOWLEDGE_GRACE_SECS).disable_signals().listen(socket)?.run();
     let handle = server.handle();
     actix::Arbiter::current().spawn(async move {

@@ -63,7 +63,7 @@ fn without_a_single_file_to_open_what_is_connected_is_served_and_checkpoints_wai
     let waits = poll(PATIENCE, || gateway.output().contains("no checkpoint was made").then_some(()));
     assert!(waits.is_some(), "{}", gateway.output());
     load.wait_for_acks(load.acks() + 500);
-    drop(prlimit(pid, Resource::Nofile, before).unwrap());
+    prlimit(pid, Resource::Nofile, before).unwrap();
     wait_for_checkpoint(data.path(), &gateway);
 
     let mut ledger = Ledger::default();

@@ -10,8 +10,8 @@ use crate::support::{Ledger, UnderLoad, flows, launch};
 
 /// Open files the process may have: a few more than it needs for itself.
 const FILES_MAX: usize = 64;
-/// Clients that say nothing.
-const IDLE: usize = 200;
+/// Clients that say nothing: fewer than the system queues for a listener, where a connection would wait for room.
+const IDLE: usize = 100;
 
 /// Waits until the gateway has made a checkpoint more: it opens files for that.
 fn wait_for_checkpoint(data: &std::path::Path, gateway: &GatewayProcess) {

@@ -72,7 +72,7 @@ impl Mounted {
 
     /// Bytes that are free.
     pub(crate) fn free(&self) -> u64 {
-        let stat = rustix::fs::statvfs(&self.path()).unwrap();
+        let stat = rustix::fs::statvfs(self.path()).unwrap();
         stat.f_bavail * stat.f_frsize
     }
 }

@@ -19,8 +19,9 @@ verify: needs ## check format, lints, tests, docs, licences: what has to pass be
 bench: needs ## measure; each bench prints a table and writes JSON under target/bench
 	cargo bench --bench '*'
 
-faults: needs ## run the long fault tests (kill, full disk, hanging destinations), which are ignored in `make test`
-	cargo test --release --test '*' -- --ignored
+# With root and strace also power cuts and failing system calls; what is missing is skipped, and said so.
+faults: needs ## run the long fault tests (kills, power cuts, failing disks, slow clients), which are ignored in `make test`
+	cargo test --release --test '*' -- --ignored --show-output
 
 clean: ## remove build output; leaves ./data alone
 	cargo clean

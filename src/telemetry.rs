@@ -9,6 +9,9 @@ use tracing_subscriber::{EnvFilter, filter::ParseError};
 
 use crate::config::{Log, LogFormat};
 
+/// What others log about each start and each stranger's garbage; `log.level` can name them to hear it.
+const QUIET: &str = "actix_server=warn,actix_http=off";
+
 /// Starts logging and catches panics for the log; once per process.
 ///
 /// # Errors
@@ -20,7 +23,9 @@ pub fn start(log: &Log) -> Result<(), TelemetryError> {
         LogFormat::Human => true,
         LogFormat::Json => false,
     };
-    let lines = tracing_subscriber::fmt().with_env_filter(EnvFilter::try_new(&log.level)?).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_new(format!("{QUIET},{}", log.level))?)
+        .with_writer(std::io::stderr);
     if human {
         lines.with_ansi(std::io::stderr().is_terminal()).try_init()
     } else {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use url::Url;
+use url::{Position, Url};
 
 use crate::{
     domain::{AttemptTrigger, DestinationAuth, EventId, HttpDestination, Request, Secret, signature::signature},
@@ -59,25 +59,33 @@ pub(crate) fn outbound(
     })
 }
 
-/// The destination's URL with the request's path and query behind its own.
+/// The destination's URL with the request's path and query behind its own, byte for byte: nothing is normalised, because
+/// what the sender signed must arrive.
 fn url(request: &Request, destination: &HttpDestination) -> Result<String, String> {
     let alone = destination.path_forwarding_disabled || (request.path.is_empty() && request.query.is_none());
     if alone {
         return Ok(destination.url.clone());
     }
-    let mut url = Url::parse(&destination.url).map_err(|error| format!("the destination's url: {error}"))?;
-    let path = request.path.trim_start_matches('/');
-    if !path.is_empty() {
-        let base = url.path().trim_end_matches('/').to_owned();
-        url.set_path(&format!("{base}/{path}"));
+    if climbs(&request.path) {
+        return Err(
+            "the request's path has a `..` segment, which could lead out of the destination's own path".to_owned()
+        );
     }
-    let query = match (url.query().filter(|own| !own.is_empty()), request.query.as_deref()) {
-        (Some(own), Some(theirs)) => Some(format!("{own}&{theirs}")),
-        (Some(own), None) => Some(own.to_owned()),
-        (None, theirs) => theirs.map(str::to_owned),
-    };
-    url.set_query(query.as_deref());
-    Ok(url.into())
+    let own = Url::parse(&destination.url).map_err(|error| format!("the destination's url: {error}"))?;
+    let base = if request.path.is_empty() { own.path() } else { own.path().trim_end_matches('/') };
+    let mut url = [&own[..Position::BeforePath], base, &request.path].concat();
+    let queries = [own.query().filter(|own| !own.is_empty()), request.query.as_deref()];
+    for (mark, query) in ['?', '&'].into_iter().zip(queries.into_iter().flatten()) {
+        url.push(mark);
+        url.push_str(query);
+    }
+    Ok(url)
+}
+
+/// Whether some server could read a `..` segment in a path, whatever it decodes before it splits.
+fn climbs(path: &str) -> bool {
+    let decoded = path.to_ascii_lowercase().replace("%2e", ".").replace("%2f", "/").replace("%5c", "\\");
+    decoded.split(['/', '\\']).any(|segment| segment == "..")
 }
 
 fn headers(request: &Request, auth: &DestinationAuth, attempt: Attempt, sender: &Sender<'_>) -> Vec<(String, Bytes)> {
@@ -193,6 +201,9 @@ mod tests {
             ("https://a.example/in/?k=v", "/x", Some("q=1"), "https://a.example/in/x?k=v&q=1"),
             ("https://a.example", "/x%20y", None, "https://a.example/x%20y"),
             ("https://a.example/?k=v", "", Some("q"), "https://a.example/?k=v&q"),
+            ("https://a.example/in", "/", None, "https://a.example/in/"),
+            ("https://a.example/in/", "//a//./b", Some(""), "https://a.example/in//a//./b?"),
+            ("https://a.example/in", "/a..b/..c", None, "https://a.example/in/a..b/..c"),
         ];
         for (url, path, query, expected) in cases {
             assert_eq!(build(&request(path, query, &[]), &destination(url)).url, expected);
@@ -200,6 +211,13 @@ mod tests {
         let mut alone = destination("https://a.example/in");
         alone.path_forwarding_disabled = true;
         assert_eq!(build(&request("/x", Some("q=1"), &[]), &alone).url, "https://a.example/in");
+    }
+
+    #[test]
+    fn a_path_that_leads_out_of_the_destinations_own_is_not_sent() {
+        for path in ["/..", "/../x", "/a/../../x", "/%2e%2E/x", "/.%2e/x", "/..\\x", "/a%2f..%5Cx", "/%2e.%2fx"] {
+            assert!(url(&request(path, None, &[]), &destination("https://a.example/in")).is_err(), "{path}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! ```
 
 mod banner;
+mod files;
 mod keys;
 mod offline;
 mod provision;
@@ -13,7 +14,10 @@ mod provision;
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -21,6 +25,7 @@ use actix_web::{App, HttpServer, dev::ServerHandle, web::Data};
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use self::files::Connections;
 pub use self::offline::{CheckReport, check, new_key, rebuild};
 use crate::{
     actors::{DeliverySettings, Dice, Engine, GatewayHandle, Milestones},
@@ -63,6 +68,7 @@ struct Application {
     gateway: GatewayHandle,
     ingress: ServerHandle,
     api: ServerHandle,
+    stopping: Arc<AtomicBool>,
     signals: Signals,
 }
 
@@ -85,6 +91,7 @@ impl Application {
         // Before anything that a signal should undo.
         let signals =
             Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
+        let connections = Connections::share_out();
         // Addresses first: a second start must fail before it touches data.
         let ingress_socket = bind("ingress.listen", settings.ingress.listen)?;
         let api_socket = bind("api.listen", settings.api.listen)?;
@@ -111,8 +118,15 @@ impl Application {
         };
         let gateway = engine.start();
         let ingress_url = settings.ingress.public_url(addresses.0);
-        let ingress = serve_ingress(settings, ingress_socket, &shared, &clock)?;
-        let api = serve_api(settings, api_socket, (&shared, &clock, &gateway), ingress_url.clone())?;
+        let ingress = serve_ingress(settings, (ingress_socket, connections), &shared, &clock)?;
+        let stopping = Arc::new(AtomicBool::new(false));
+        let state = ApiState {
+            query: Query::new(Arc::clone(&shared), Arc::clone(&clock)),
+            gateway: gateway.clone(),
+            ingress_url: ingress_url.clone(),
+            stopping: Arc::clone(&stopping),
+        };
+        let api = serve_api(settings, (api_socket, connections), state)?;
         banner::show(&banner::Banner {
             configuration: &store.configuration(),
             provisioned,
@@ -120,12 +134,13 @@ impl Application {
             api_url: settings.api.public_url(addresses.1),
             data: settings.data.dir.clone(),
         })?;
-        Ok(Self { store, gateway, ingress, api, signals })
+        Ok(Self { store, gateway, ingress, api, stopping, signals })
     }
 
     /// Waits for a signal, then stops everything in the order in which it depends on each other.
     async fn run_until_stopped(mut self, grace: Duration) -> anyhow::Result<()> {
         self.signals.next().await;
+        self.stopping.store(true, Ordering::Relaxed);
         tracing::info!(grace_ms = grace.as_millis(), "stopping: what is in flight may finish, the rest stays queued");
         let (gateway, ingress, api) = (self.gateway, self.ingress, self.api);
         let stopping = async move {
@@ -154,7 +169,7 @@ fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, ConfigErr
 
 fn serve_ingress(
     settings: &Settings,
-    socket: TcpListener,
+    (socket, connections): (TcpListener, Connections),
     store: &Arc<dyn Store>,
     clock: &Arc<dyn Clock>,
 ) -> io::Result<ServerHandle> {
@@ -167,8 +182,9 @@ fn serve_ingress(
         let state = state.clone();
         App::new().configure(move |app| ingest::configure(app, state))
     });
-    let server =
-        server.workers(settings.ingress.workers()).keep_alive(KEEP_ALIVE).client_request_timeout(HEAD_DEADLINE);
+    let workers = settings.ingress.workers();
+    let server = server.workers(workers).max_connections(connections.of_ingress_worker(workers));
+    let server = server.keep_alive(KEEP_ALIVE).client_request_timeout(HEAD_DEADLINE);
     let server = server.shutdown_timeout(ACKNOWLEDGE_GRACE_SECS).disable_signals().listen(socket)?.run();
     let handle = server.handle();
     actix::Arbiter::current().spawn(async move {
@@ -181,17 +197,17 @@ fn serve_ingress(
 
 fn serve_api(
     settings: &Settings,
-    socket: TcpListener,
-    (store, clock, gateway): (&Arc<dyn Store>, &Arc<dyn Clock>, &GatewayHandle),
-    ingress_url: String,
+    (socket, connections): (TcpListener, Connections),
+    state: ApiState,
 ) -> io::Result<ServerHandle> {
-    let query = Query::new(Arc::clone(store), Arc::clone(clock));
-    let state = Data::new(ApiState { query, gateway: gateway.clone(), ingress_url });
+    let state = Data::new(state);
     let server = HttpServer::new(move || {
         let state = state.clone();
         App::new().configure(move |app| routes::configure(app, state))
     });
-    let server = server.workers(settings.api.workers).keep_alive(KEEP_ALIVE).client_request_timeout(HEAD_DEADLINE);
+    let workers = settings.api.workers;
+    let server = server.workers(workers).max_connections(connections.of_api_worker(workers));
+    let server = server.keep_alive(KEEP_ALIVE).client_request_timeout(HEAD_DEADLINE);
     let server = server.shutdown_timeout(ACKNOWLEDGE_GRACE_SECS).disable_signals().listen(socket)?.run();
     let handle = server.handle();
     actix::Arbiter::current().spawn(async move {

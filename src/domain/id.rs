@@ -85,6 +85,8 @@ macro_rules! id {
 
             fn from_str(text: &str) -> Result<Self, IdError> {
                 text.strip_prefix($prefix)
+                    // 26 symbols carry 130 bits: a first one above 7 would be another spelling of another id.
+                    .filter(|rest| rest.as_bytes().first().is_some_and(|first| (b'0'..=b'7').contains(first)))
                     .and_then(|rest| Ulid::from_string(rest).ok())
                     .map(|ulid| Self(ulid.into()))
                     .ok_or_else(|| IdError { text: text.chars().take(64).collect(), prefix: $prefix })
@@ -196,5 +198,6 @@ mod tests {
     fn an_id_of_another_kind_is_refused_with_what_was_expected() {
         let error = "web_01ARZ3NDEKTSV4RRFFQ69G5FAV".parse::<EventId>().unwrap_err();
         assert!(error.to_string().contains("evt_"), "{error}");
+        assert!("evt_81ARZ3NDEKTSV4RRFFQ69G5FAV".parse::<EventId>().is_err());
     }
 }

@@ -28,6 +28,12 @@ impl BodyBudget {
         BodyPermit { budget: self.clone(), bytes: 0 }
     }
 
+    /// Whether bodies may stay for deliveries: those have half. Destinations that hang must not take what senders need.
+    #[must_use]
+    pub fn has_room_for_deliveries(&self) -> bool {
+        self.used() <= self.limit / 2
+    }
+
     /// Bytes held at this moment.
     #[must_use]
     pub fn used(&self) -> u64 {
@@ -72,9 +78,11 @@ mod tests {
         let (mut one, mut other) = (budget.permit(), budget.permit());
         assert!(one.grow(60) && other.grow(40));
         assert!(!other.grow(1), "101 of 100");
+        assert!(!budget.has_room_for_deliveries());
         assert_eq!(budget.used(), 100);
         drop(one);
         assert_eq!(budget.used(), 40);
+        assert!(budget.has_room_for_deliveries());
         assert!(other.grow(60) && !other.grow(usize::MAX));
         drop(other);
         assert_eq!(budget.used(), 0);

@@ -113,11 +113,15 @@ impl Ingress {
         arrival: Arrival,
     ) -> Result<Receipt, IngressError> {
         let request_id = self.ids.next(arrival.received_at);
-        let new = new_request(configuration, source, request_id, arrival)?;
-        match tokio::time::timeout(COMMIT_WAIT_MAX, self.store.accept(new)).await {
+        let mut new = new_request(configuration, source, request_id, arrival)?;
+        // Otherwise deliveries read it from the store, and its memory is free as soon as it is there.
+        let held = if self.budget.has_room_for_deliveries() { None } else { new.body_permit.take() };
+        let answer = match tokio::time::timeout(COMMIT_WAIT_MAX, self.store.accept(new)).await {
             Ok(committed) => Ok(Receipt { request_id, accepted: committed? }),
             Err(_) => Err(IngressError::Unconfirmed),
-        }
+        };
+        drop(held);
+        answer
     }
 }
 

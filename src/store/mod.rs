@@ -160,7 +160,8 @@ pub struct NewRequest {
     pub routes: Vec<Route>,
     /// Why there is none, when `routes` is empty.
     pub rejection: Option<RejectionCause>,
-    /// Rides along to the deliveries and frees the memory budget when the last holder drops it.
+    /// Rides along to the deliveries with the request and frees the memory budget when the last holder drops it. Without
+    /// it there is no memory for that: deliveries are told where the request lies only.
     pub body_permit: Option<Arc<dyn std::any::Any + Send + Sync>>,
 }
 

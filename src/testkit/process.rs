@@ -23,6 +23,8 @@ pub struct Launch {
     binary: PathBuf,
     data: PathBuf,
     settings: Vec<(String, String)>,
+    wrapper: Vec<String>,
+    arguments: Vec<String>,
 }
 
 /// A child that ended by itself.
@@ -38,7 +40,27 @@ impl Launch {
     /// The binary on this data directory; tests give `env!("CARGO_BIN_EXE_hookgate")`.
     #[must_use]
     pub fn new(binary: impl Into<PathBuf>, data: &Path) -> Self {
-        Self { binary: binary.into(), data: data.to_owned(), settings: Vec::new() }
+        Self {
+            binary: binary.into(),
+            data: data.to_owned(),
+            settings: Vec::new(),
+            wrapper: Vec::new(),
+            arguments: Vec::new(),
+        }
+    }
+
+    /// Runs it through another program that takes a command line and becomes it: `prlimit`, `strace -D`.
+    #[must_use]
+    pub fn through(mut self, program: &[&str]) -> Self {
+        self.wrapper = program.iter().map(|&word| word.to_owned()).collect();
+        self
+    }
+
+    /// Gives it these arguments: another command than the one that runs the gateway.
+    #[must_use]
+    pub fn arguments(mut self, arguments: &[&str]) -> Self {
+        self.arguments = arguments.iter().map(|&word| word.to_owned()).collect();
+        self
     }
 
     /// Sets `section.name` through the environment.
@@ -75,7 +97,8 @@ impl Launch {
     #[must_use]
     pub fn spawn(&self) -> GatewayProcess {
         let (ingress, api) = (free_address(), free_address());
-        let mut child = Command::new(&self.binary)
+        let mut child = self
+            .command()
             .env_clear()
             .env("HOOKGATE__DATA__DIR", &self.data)
             .env("HOOKGATE__INGRESS__LISTEN", ingress.to_string())
@@ -93,6 +116,19 @@ impl Launch {
             child.stderr.take().map(|pipe| listen(pipe, Arc::clone(&said))),
         ];
         GatewayProcess { child, ingress, api, said, listeners: listeners.into_iter().flatten().collect() }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = match self.wrapper.split_first() {
+            Some((program, words)) => {
+                let mut command = Command::new(program);
+                command.args(words).arg(&self.binary);
+                command
+            }
+            None => Command::new(&self.binary),
+        };
+        command.args(&self.arguments);
+        command
     }
 
     /// Starts it, expecting that it ends by itself.

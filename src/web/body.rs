@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::{
     error::PayloadError,
-    http::header::{CONTENT_LENGTH, HeaderMap},
+    http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING},
 };
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
@@ -41,6 +41,10 @@ where
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
     if announced.is_some_and(|length| length > limits.bytes_max as u64) {
         return Err(ApiError::body_too_large(limits.bytes_max));
+    }
+    if announced.is_none() && !headers.contains_key(TRANSFER_ENCODING) {
+        // No body by HTTP's rules; actix would wait for one when the head asks for an upgrade.
+        return Ok(Bytes::new());
     }
     let announced = announced.and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
     match tokio::time::timeout(BODY_DEADLINE, collect(body, limits, announced)).await {
@@ -95,11 +99,24 @@ mod tests {
         bytes_max: usize,
     ) -> Result<Bytes, ApiError> {
         let mut headers = HeaderMap::new();
-        if let Some(announced) = announced {
-            headers.insert(CONTENT_LENGTH, HeaderValue::from_str(announced).unwrap());
-        }
+        match announced {
+            Some(announced) => headers.insert(CONTENT_LENGTH, HeaderValue::from_str(announced).unwrap()),
+            None => headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked")),
+        };
         let chunks: Vec<_> = chunks.iter().map(|chunk| Ok(Bytes::from_static(chunk.as_bytes()))).collect();
         read(&headers, stream::iter(chunks), Limits { bytes_max, permit: None }).await
+    }
+
+    fn chunked() -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        headers
+    }
+
+    #[actix::test]
+    async fn without_a_length_and_without_chunks_there_is_no_body_to_wait_for() {
+        let never = stream::pending();
+        assert_eq!(read(&HeaderMap::new(), never, Limits { bytes_max: 9, permit: None }).await.unwrap(), "");
     }
 
     #[actix::test]
@@ -116,7 +133,7 @@ mod tests {
     #[actix::test]
     async fn a_broken_body_is_the_clients_fault() {
         let broken = stream::iter([Ok(Bytes::from_static(b"a")), Err(PayloadError::Incomplete(None))]);
-        let error = read(&HeaderMap::new(), broken, Limits { bytes_max: 9, permit: None }).await.unwrap_err();
+        let error = read(&chunked(), broken, Limits { bytes_max: 9, permit: None }).await.unwrap_err();
         assert_eq!(error.code(), "BAD_REQUEST");
     }
 

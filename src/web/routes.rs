@@ -3,7 +3,10 @@
 //! Key, version, path, method, parameters, body: checked here in this order and once for all, so that every refusal
 //! has the API's shape and nothing that was not let in is read.
 
-use std::str;
+use std::{
+    str,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -38,6 +41,8 @@ pub struct ApiState {
     pub gateway: GatewayHandle,
     /// `ingress.public_url`: where senders reach the ingress listener.
     pub ingress_url: String,
+    /// Set when the stop has begun: balancers are to look elsewhere.
+    pub stopping: Arc<AtomicBool>,
 }
 
 /// Sets up an app of the API's listener: every request comes here.

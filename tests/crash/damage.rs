@@ -1,12 +1,18 @@
 //! Damage done to a stopped gateway's files. Knows their outer shape only: a `journal` directory of segments, and a
-//! sled directory beside it.
+//! sled directory beside it, frames one behind the other in a segment.
 
 use std::fs::{self, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// Length of a segment's header: a segment with nothing behind it holds no frame.
 const SEGMENT_HEADER_BYTES: usize = 64;
+/// Length of a frame's header, and of a record's: the first record's meta comes behind both.
+pub(crate) const FRAME_HEADER_BYTES: usize = 40;
+pub(crate) const RECORD_HEADER_BYTES: usize = 40;
+/// Where a frame's header has its length.
+const FRAME_LENGTH_AT: usize = 24;
 /// Frames start at multiples of this.
 const ALIGNMENT: usize = 8;
 
@@ -70,5 +76,41 @@ pub(crate) fn copy_directory(from: &Path, to: &Path) {
         } else {
             fs::copy(entry.path(), target).unwrap();
         }
+    }
+}
+
+/// Turns one bit of a file round.
+pub(crate) fn flip(file: &Path, offset: usize) {
+    let mut bytes = fs::read(file).unwrap();
+    bytes[offset] ^= 0x10;
+    // In place: a copy under the same name would hide what a damaged disk does.
+    let handle = OpenOptions::new().write(true).open(file).unwrap();
+    handle.write_all_at(&bytes[offset..=offset], offset as u64).unwrap();
+}
+
+/// The segment that has these bytes, and where; the first place in the journal.
+pub(crate) fn find_in_journal(data: &Path, wanted: &[u8]) -> (PathBuf, usize) {
+    let mut segments: Vec<PathBuf> =
+        fs::read_dir(data.join("journal")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    segments.sort();
+    let found = segments.into_iter().find_map(|segment| {
+        let bytes = fs::read(&segment).unwrap();
+        let at = bytes.windows(wanted.len()).position(|window| window == wanted)?;
+        Some((segment, at))
+    });
+    found.unwrap_or_else(|| panic!("not in the journal: {}", String::from_utf8_lossy(wanted)))
+}
+
+/// Where the frame around an offset starts: each frame's header has the frame's length.
+pub(crate) fn frame_around(segment: &Path, offset: usize) -> usize {
+    let bytes = fs::read(segment).unwrap();
+    let mut start = SEGMENT_HEADER_BYTES;
+    loop {
+        let length = u32::from_le_bytes(bytes[start + FRAME_LENGTH_AT..][..4].try_into().unwrap()) as usize;
+        assert!(length > 0, "no frame around {offset}");
+        if offset < start + length {
+            return start;
+        }
+        start += length;
     }
 }

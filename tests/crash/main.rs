@@ -4,10 +4,19 @@
 //! what is listed afterwards.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod clients;
 mod damage;
+mod descriptors;
+mod destinations;
+mod disk;
+mod injection;
 mod isolation;
+mod journal_damage;
 mod journal_tail;
 mod kill;
+mod memory;
 mod one_process;
+mod power_cut;
+mod rig;
 mod state;
 mod support;

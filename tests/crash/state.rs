@@ -5,7 +5,7 @@ use std::path::Path;
 
 use hookgate::testkit::{Answer, ApiClient, Flow, NumberedBody, PATIENCE, TestDestination, poll};
 
-use crate::damage::{copy_directory, halve_files, sled_directory};
+use crate::damage::{copy_directory, flip, halve_files, sled_directory};
 use crate::support::{all_events, flows, launch};
 
 /// More than one block of the state.
@@ -78,4 +78,29 @@ fn an_older_copy_of_the_state_is_not_trusted() {
         fs::remove_dir_all(sled).unwrap();
         copy_directory(old, sled);
     });
+}
+
+/// The checkpoint beside sled.
+fn checkpoint(sled: &Path) -> std::path::PathBuf {
+    sled.with_file_name("CHECKPOINT")
+}
+
+#[test]
+fn without_a_checkpoint_the_journal_is_read_again() {
+    survives(End::Stop, |sled, _| fs::remove_file(checkpoint(sled)).unwrap());
+}
+
+#[test]
+fn without_a_checkpoint_after_a_kill_as_well() {
+    survives(End::Kill, |sled, _| fs::remove_file(checkpoint(sled)).unwrap());
+}
+
+#[test]
+fn a_damaged_checkpoint_costs_time_only() {
+    survives(End::Kill, |sled, _| flip(&checkpoint(sled), 40));
+}
+
+#[test]
+fn an_empty_checkpoint_costs_time_only() {
+    survives(End::Stop, |sled, _| fs::write(checkpoint(sled), b"").unwrap());
 }

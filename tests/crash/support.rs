@@ -43,8 +43,13 @@ impl UnderLoad {
 
     /// Waits until so many requests were acknowledged.
     pub(crate) fn wait_for_acks(&self, count: u64) {
-        let acked = || self.load.acked.load(Ordering::Relaxed);
-        assert!(poll(PATIENCE, || (acked() >= count).then_some(())).is_some(), "only {} of {count} acked", acked());
+        let enough = poll(PATIENCE, || (self.acks() >= count).then_some(()));
+        assert!(enough.is_some(), "only {} of {count} acked", self.acks());
+    }
+
+    /// Requests acknowledged so far.
+    pub(crate) fn acks(&self) -> u64 {
+        self.load.acked.load(Ordering::Relaxed)
     }
 
     /// Ends it.

@@ -9,9 +9,10 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use rustix::io::Errno;
 
 use super::{
-    checkpoint::{Checkpoint, boot_id},
+    checkpoint::{Checkpoint, CheckpointError, boot_id},
     journal::Position,
     overlay::Overlay,
     record::StoredItem,
@@ -36,9 +37,27 @@ pub(super) enum FeedError {
     /// sled is damaged or refused.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The checkpoint could not be read or written.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// The journal could not be read back.
     #[error("{0}")]
     Journal(String),
+}
+
+impl FeedError {
+    /// Whether nothing was done and the same may work later: clients and destinations may take all files for a while.
+    fn passes(&self) -> bool {
+        match self {
+            Self::State(StateError::TooManyFiles(_)) => true,
+            Self::Checkpoint(CheckpointError::Io(error)) => {
+                matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+            }
+            Self::State(StateError::Damaged { .. } | StateError::Io { .. })
+            | Self::Checkpoint(CheckpointError::Newer(_) | CheckpointError::Damaged)
+            | Self::Journal(_) => false,
+        }
+    }
 }
 
 /// The thread's own state.
@@ -88,7 +107,13 @@ impl Feeder {
             }
             let asked = self.shared.checkpoint_asked();
             if asked.is_some() || self.checkpoint_is_due() {
-                self.make_checkpoint(false)?;
+                match self.make_checkpoint(false) {
+                    Err(error) if error.passes() => {
+                        tracing::warn!(%error, "no checkpoint was made: the last one stands until the next try");
+                        self.checkpointed = Instant::now();
+                    }
+                    made => made?,
+                }
                 asked.into_iter().for_each(|asked| self.shared.checkpoint_made(asked));
             }
         }
@@ -122,7 +147,7 @@ impl Feeder {
             items: stored_items(&self.shared).map_err(FeedError::Journal)?,
         };
         self.state.write_durably(next.generation)?;
-        next.write(&self.shared.options.directory).map_err(|error| FeedError::Journal(error.to_string()))?;
+        next.write(&self.shared.options.directory)?;
         self.shared.set_replayed_from(position.segment);
         self.checkpoint = next;
         self.checkpointed = Instant::now();

@@ -258,7 +258,7 @@ impl WriterThread {
                         overlay.apply(Change::New(event.clone(), place));
                         offers.entry(job.routes[index].connection_id).or_default().push(Offer {
                             event,
-                            request: Some(Arc::clone(&job.request)),
+                            request: job.body_permit.as_ref().map(|_| Arc::clone(&job.request)),
                             payload_ref: payload_ref(place),
                             body_permit: job.body_permit.clone(),
                         });

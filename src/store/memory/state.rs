@@ -125,7 +125,7 @@ impl State {
             self.queues.insert((event.connection_id, answer.created_at, event.seq));
             let offer = Offer {
                 event: event.clone(),
-                request: Some(Arc::clone(&new.request)),
+                request: new.body_permit.as_ref().map(|_| Arc::clone(&new.request)),
                 payload_ref,
                 body_permit: new.body_permit.clone(),
             };

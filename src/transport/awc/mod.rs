@@ -12,7 +12,7 @@ mod failure;
 #[cfg(test)]
 mod tests;
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
 use awc::http::{
     Method, StatusCode, Uri,
@@ -70,6 +70,13 @@ impl AwcFactory {
 
 impl TransportFactory for AwcFactory {
     fn build(&self) -> Rc<dyn Transport> {
+        Rc::new(AwcTransport { client: Rc::new(RefCell::new(self.client())), factory: self.clone() })
+    }
+}
+
+impl AwcFactory {
+    /// A client with connections of its own.
+    fn client(&self) -> awc::Client {
         let connector = awc::Connector::new()
             .rustls_0_23(Arc::clone(&self.tls))
             .timeout(NO_TIMEOUT)
@@ -77,29 +84,33 @@ impl TransportFactory for AwcFactory {
             .limit(0)
             .conn_keep_alive(KEEP_ALIVE)
             .conn_lifetime(CONNECTION_LIFETIME);
-        let client = awc::Client::builder()
-            .connector(connector)
-            .disable_timeout()
-            .disable_redirects()
-            .no_default_headers()
-            .finish();
-        Rc::new(AwcTransport { client })
+        let client = awc::Client::builder().connector(connector).disable_timeout();
+        client.disable_redirects().no_default_headers().finish()
     }
 }
 
 /// Sends attempts from the arbiter it was built on.
 pub struct AwcTransport {
-    client: awc::Client,
+    /// Replaced when a connection of its pool may hold an answer that nobody waits for.
+    client: Rc<RefCell<awc::Client>>,
+    factory: AwcFactory,
 }
 
 impl Transport for AwcTransport {
     fn send(&self, outbound: Outbound) -> LocalBoxFuture<'static, Reply> {
-        let client = self.client.clone();
+        let (current, factory) = (Rc::clone(&self.client), self.factory.clone());
         Box::pin(async move {
             let timeout = outbound.timeout;
             // What is known so far lives outside the future that the time-out drops.
             let mut reply = Progress::starting(&outbound);
+            // Taken when it is used: one that was replaced meanwhile must not be.
+            let client = current.borrow().clone();
             let ended = tokio::time::timeout(timeout, attempt(&client, outbound, &mut reply)).await;
+            if reply.status.is_some_and(is_interim) {
+                // awc has put the connection back into its pool, and the final answer is still to come on it: it would
+                // pass for the answer to the next request.
+                current.replace(factory.client());
+            }
             let failure = match ended {
                 Ok(Ok(())) => None,
                 Ok(Err(failure)) => Some(failure),
@@ -111,6 +122,11 @@ impl Transport for AwcTransport {
             reply.finish(failure)
         })
     }
+}
+
+/// Whether a status announces another answer to the same request; awc takes it for the answer.
+fn is_interim(status: u16) -> bool {
+    (100..200).contains(&status)
 }
 
 /// What has come of an attempt so far.
@@ -149,8 +165,13 @@ async fn attempt(client: &awc::Client, outbound: Outbound, progress: &mut Progre
     })?;
     let request = prepare(client, method.clone(), &outbound)?;
     let mut response = request.send_body(outbound.body).await.map_err(Failure::of_request)?;
-    progress.status = Some(response.status().as_u16());
+    let status = response.status().as_u16();
+    progress.status = Some(status);
     progress.record.response_headers = kept_headers(response.headers());
+    if is_interim(status) {
+        let message = format!("an interim answer ({status}) came before the final one, which was not waited for");
+        return Err(Failure::new(ErrorCode::ProtocolError, message));
+    }
     let announced = announced_length(&method, response.status(), response.headers());
 
     let mut received: u64 = 0;

@@ -324,6 +324,17 @@ async fn a_connection_with_an_unread_rest_is_not_used_again() {
 }
 
 #[actix::test]
+async fn a_connection_with_an_interim_answer_is_not_used_again_because_the_final_one_is_still_to_come_on_it() {
+    let (address, connections) = keeps_alive(b"HTTP/1.1 100 Continue\r\n\r\n".to_vec());
+    let transport = AwcFactory::new().unwrap().build();
+    for _ in 0..3 {
+        let reply = transport.send(outbound(format!("http://{address}/"), LONG)).await;
+        assert_eq!(reply.result, failed(ErrorCode::ProtocolError, Some(100)));
+    }
+    assert_eq!(connections.try_iter().count(), 3);
+}
+
+#[actix::test]
 async fn a_destination_that_hangs_does_not_hold_up_others_of_the_same_client() {
     let (keep, _kept) = mpsc::channel();
     let hanging = server(move |stream| drop(keep.send(stream)));

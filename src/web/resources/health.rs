@@ -1,5 +1,7 @@
 //! `/-/healthz`: the process lives. `/-/readyz`: it takes requests and answers questions, or says what is missing.
 
+use std::sync::atomic::Ordering;
+
 use actix_web::HttpResponse;
 use serde_json::json;
 
@@ -22,8 +24,12 @@ async fn ready(call: Call) -> Answer {
     let reason = |name: &str, result: Result<(), crate::query::StoreError>| {
         result.err().map(|error| json!({ "check": name, "reason": error.to_string() }))
     };
-    let reasons: Vec<_> =
-        [reason("accepting", query.accepting()), reason("state", query.ready())].into_iter().flatten().collect();
+    let stopping = call.state.stopping.load(Ordering::Relaxed);
+    let stopping = stopping.then(|| json!({ "check": "stopping", "reason": "the gateway is stopping" }));
+    let reasons: Vec<_> = [stopping, reason("accepting", query.accepting()), reason("state", query.ready())]
+        .into_iter()
+        .flatten()
+        .collect();
     if reasons.is_empty() {
         return Ok(HttpResponse::Ok().json(json!({ "status": "ok", "reasons": reasons })));
     }

@@ -38,7 +38,7 @@ async fn a_connection_is_made_with_what_stands_inline_and_read_back_as_it_was_gi
         &json!({
             "name": "orders",
             "description": null,
-            "source": { "name": "shop", "type": "SHOPIFY", "config": { "allowed_http_methods": ["POST", "GET"], "auth": null } },
+            "source": { "name": "shop", "type": "HTTP", "config": { "allowed_http_methods": ["POST", "GET"], "auth": null } },
             "destination": {
                 "name": "erp",
                 "config": {
@@ -58,7 +58,7 @@ async fn a_connection_is_made_with_what_stands_inline_and_read_back_as_it_was_gi
     assert!(connection.starts_with("web_"));
     assert_eq!((&made["name"], &made["full_name"]), (&json!("orders"), &json!("shop -> orders")));
     assert_eq!(made["rules"], json!([rule]), "no key is added");
-    assert_eq!(made["source"]["type"], "SHOPIFY");
+    assert_eq!(made["source"]["type"], "HTTP");
     assert_eq!(made["source"]["config"]["allowed_http_methods"], json!(["POST", "GET"]));
     let url = made["source"]["url"].as_str().unwrap();
     assert!(url.starts_with("https://in.example/e/") && url.len() == "https://in.example/e/".len() + 26, "{url}");

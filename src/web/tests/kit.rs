@@ -194,7 +194,8 @@ pub(super) fn api_with(store: Arc<dyn Store>, milestones: Milestones) -> Server 
     };
     let gateway = engine.start();
     let query = Query::new(store, Arc::new(SystemClock));
-    let state = Data::new(ApiState { query, gateway, ingress_url: "https://in.example/".to_owned() });
+    let state =
+        Data::new(ApiState { query, gateway, ingress_url: "https://in.example/".to_owned(), stopping: Arc::default() });
     serve(move |app| routes::configure(app, Data::clone(&state)))
 }
 

@@ -6,6 +6,8 @@ use std::{
     path::Path,
 };
 
+use rustix::io::Errno;
+
 use super::{State, StateError, keys};
 
 /// Under which name [`State::write_durably`] keeps the generation.
@@ -48,11 +50,16 @@ impl State {
     /// # Errors
     ///
     /// `Io` when sled or the system refused: then nothing written since the last success may be relied on.
+    /// `TooManyFiles` when it should be tried again.
     pub fn write_durably(&self, generation: u64) -> Result<(), StateError> {
         self.set_meta(GENERATION, &generation.to_le_bytes())?;
         self.tree.flush().map_err(|error| self.sled("flushing", error))?;
         // sled's flush leaves some of its files in the page cache.
-        sync_files(&self.dir).map_err(|error| StateError::Io { dir: self.dir.clone(), why: error.to_string() })
+        sync_files(&self.dir).map_err(|error| match Errno::from_io_error(&error) {
+            // Only opening fails like this: no sync has failed, and the next call does all of them.
+            Some(Errno::MFILE | Errno::NFILE) => StateError::TooManyFiles(self.dir.clone()),
+            Some(_) | None => StateError::Io { dir: self.dir.clone(), why: error.to_string() },
+        })
     }
 
     /// Bytes of sled's files on disk.

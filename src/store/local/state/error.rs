@@ -23,6 +23,9 @@ pub enum StateError {
         /// What sled or the system said.
         why: String,
     },
+    /// Nothing was done, because the process or the machine has too many files open: it passes.
+    #[error("no file of the state in {dir} can be opened: too many are open", dir = .0.display())]
+    TooManyFiles(PathBuf),
 }
 
 /// A value's bytes do not follow their format; whoever knows the key makes a [`StateError::Damaged`] of it.

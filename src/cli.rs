@@ -13,6 +13,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     app,
     config::{ConfigError, Environment, Loaded},
+    store::local::OpenError,
     telemetry::{self, panic_message},
 };
 
@@ -135,7 +136,13 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
 
 /// Whoever can mend it decides: the person who wrote the configuration, or us.
 fn exit_code(error: &anyhow::Error) -> u8 {
-    if error.chain().any(|cause| cause.is::<ConfigError>()) { USAGE } else { INTERNAL }
+    let theirs = |cause: &(dyn std::error::Error + 'static)| {
+        cause.is::<ConfigError>()
+            || cause.downcast_ref::<OpenError>().is_some_and(|error| {
+                matches!(error, OpenError::Locked(_) | OpenError::NoData(_) | OpenError::Io { .. } | OpenError::Key(_))
+            })
+    };
+    if error.chain().any(theirs) { USAGE } else { INTERNAL }
 }
 
 /// Prints what was asked for, with one line feed at its end.

@@ -41,7 +41,10 @@ impl fmt::Display for CheckReport {
         write!(f, "{records} records in {frames} frames, {segments} segments, {bytes} bytes: ")?;
         match damage.len() {
             0 => write!(f, "everything is whole"),
-            count => write!(f, "{count} damaged; `hookgate rebuild --salvage` keeps what is whole"),
+            count => write!(
+                f,
+                "{count} damaged: nothing damaged is ever served; if a start is refused, `hookgate rebuild --salvage` keeps what is whole"
+            ),
         }
     }
 }
@@ -63,7 +66,9 @@ pub fn check(settings: &Settings) -> anyhow::Result<CheckReport> {
 pub fn rebuild(settings: &Settings, salvage: bool) -> anyhow::Result<String> {
     let options = LocalOptions { salvage, ..store_options(settings) };
     let events = local::rebuild_offline(options, Arc::new(SystemClock))?;
-    Ok(format!("the state was rebuilt from the journal: {events} events"))
+    let report = check(settings)?;
+    let damage = if report.is_clean() { String::new() } else { format!("\n{report}") };
+    Ok(format!("the state was rebuilt from the journal: {events} events{damage}"))
 }
 
 /// Makes an API key and returns it.
@@ -72,6 +77,7 @@ pub fn rebuild(settings: &Settings, salvage: bool) -> anyhow::Result<String> {
 ///
 /// When the directory is in use or the key cannot be stored.
 pub fn new_key(settings: &Settings, label: &str) -> anyhow::Result<String> {
+    local::expect_data(&settings.data.dir)?;
     let store = LocalStore::open(store_options(settings), Arc::new(SystemClock))?;
     let key = keys::random_text("hgk_")?;
     let item = ConfigItem::ApiKey(keys::api_key(&key, label, SystemClock.now())?);

@@ -8,8 +8,9 @@ use super::keys;
 use crate::{
     config::Settings,
     domain::{
-        ConfigItem, Connection, ConnectionId, Destination, DestinationId, DestinationKind, HttpMethod, Project,
-        ProjectId, RetryRule, RetryStrategy, Rule, Secret, Source, SourceId, SourceToken, Timestamp,
+        ApiKey, ApiKeyId, ConfigItem, Configuration, Connection, ConnectionId, Destination, DestinationId,
+        DestinationKind, HttpMethod, Project, ProjectId, RetryRule, RetryStrategy, Rule, Secret, Source, SourceId,
+        SourceToken, Timestamp,
     },
     store::Store,
 };
@@ -27,6 +28,8 @@ pub(super) enum Provisioned {
     WrittenKey(PathBuf),
 }
 
+/// The place of the key that the environment gives.
+const GIVEN_KEY: ApiKeyId = ApiKeyId::from_bits(1);
 /// The automatic retries of the first connection: after 30 s, then doubling, five times.
 const FIRST_RETRY: RetryRule =
     RetryRule { strategy: RetryStrategy::Exponential, interval_ms: Some(30_000), count: Some(5) };
@@ -44,12 +47,8 @@ pub(super) fn provision(store: &dyn Store, settings: &Settings, now: Timestamp) 
         items = first_items(now)?;
         provisioned = Provisioned::GivenKey;
     }
-    if let Some(key) = &settings.api_key {
-        let hash = keys::hash(key);
-        if !configuration.api_keys.values().any(|known| known.hash == hash) {
-            items.push(ConfigItem::ApiKey(keys::api_key(key, "HOOKGATE_API_KEY", now)?));
-        }
-    } else if configuration.project.is_none() {
+    items.extend(given_key(&configuration, settings.api_key.as_ref(), now).map(ConfigItem::ApiKey));
+    if settings.api_key.is_none() && configuration.project.is_none() {
         let key = keys::random_text("hgk_")?;
         items.push(ConfigItem::ApiKey(keys::api_key(&key, "first start", now)?));
         provisioned = hand_over(key, settings)?;
@@ -58,6 +57,25 @@ pub(super) fn provision(store: &dyn Store, settings: &Settings, now: Timestamp) 
         store.put_config(items).wait().context("the first configuration cannot be stored")?;
     }
     Ok(provisioned)
+}
+
+/// The key of the environment has a place of its own, which always holds what the variable says now: another value replaces
+/// it, and without the variable it opens nothing.
+fn given_key(configuration: &Configuration, given: Option<&Secret>, now: Timestamp) -> Option<ApiKey> {
+    /// No text has this hash that anybody could find.
+    const NOTHING: [u8; 32] = [0; 32];
+    let known = configuration.api_keys.get(&GIVEN_KEY);
+    let hash = given.map_or(NOTHING, keys::hash);
+    if known.map_or(NOTHING, |known| known.hash) == hash {
+        return None;
+    }
+    Some(ApiKey {
+        id: GIVEN_KEY,
+        label: "HOOKGATE_API_KEY".to_owned(),
+        hash,
+        created_at: now,
+        version: known.map_or(1, |known| known.version + 1),
+    })
 }
 
 /// On a terminal the key is shown; elsewhere it would end in a log, so a file for its owner alone takes it.

@@ -3,12 +3,7 @@
 //! `key` holds 32 random bytes (mode 0600) unless `HOOKGATE_MASTER_KEY` gives them. A sealed value is
 //! `nonce (24) ‖ XChaCha20-Poly1305(secret)`, bound to the id of its owner, so that it cannot be moved to another item.
 
-use std::{
-    fs::{File, OpenOptions},
-    io::{Read, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-};
+use std::{fs::OpenOptions, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
 
 use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
@@ -30,6 +25,14 @@ pub enum KeyError {
         path: String,
         /// What the operating system said.
         source: std::io::Error,
+    },
+    /// The key file is gone.
+    #[error(
+        "the key file `{path}` is missing: put it back or give the key as HOOKGATE_MASTER_KEY, stored secrets depend on it"
+    )]
+    Missing {
+        /// Where it was looked for.
+        path: String,
     },
     /// The key file has the wrong length.
     #[error(
@@ -68,6 +71,20 @@ impl MasterKey {
         Self(XChaCha20Poly1305::new(&key.into()))
     }
 
+    /// Reads the key file.
+    ///
+    /// # Errors
+    ///
+    /// When it is not there, cannot be read or does not hold exactly 32 bytes.
+    pub fn load(path: &Path) -> Result<Self, KeyError> {
+        let read = std::fs::read(path).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => KeyError::Missing { path: path.display().to_string() },
+            _ => KeyError::File { path: path.display().to_string(), source },
+        })?;
+        let wrong = |key: Vec<u8>| KeyError::Length { path: path.display().to_string(), found: key.len() };
+        Ok(Self::from_bytes(read.try_into().map_err(wrong)?))
+    }
+
     /// Reads the key file, or makes one with mode 0600 when there is none.
     ///
     /// # Errors
@@ -75,23 +92,13 @@ impl MasterKey {
     /// When it cannot be read or made, or does not hold exactly 32 bytes.
     pub fn load_or_create(path: &Path) -> Result<Self, KeyError> {
         let failed = |source| KeyError::File { path: path.display().to_string(), source };
-        let mut key = Vec::new();
-        match File::open(path) {
-            Ok(mut file) => {
-                file.read_to_end(&mut key).map_err(failed)?;
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                key.resize(KEY_BYTES, 0);
-                getrandom::fill(&mut key).map_err(|error| KeyError::Seal(error.to_string()))?;
-                let mut file =
-                    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-                file.write_all(&key).and_then(|()| file.sync_all()).map_err(failed)?;
-            }
+        let mut key = [0; KEY_BYTES];
+        getrandom::fill(&mut key).map_err(|error| KeyError::Seal(error.to_string()))?;
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+            Ok(mut file) => file.write_all(&key).and_then(|()| file.sync_all()).map_err(failed)?,
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Self::load(path),
             Err(error) => return Err(failed(error)),
         }
-        let key: [u8; KEY_BYTES] = key
-            .try_into()
-            .map_err(|key: Vec<u8>| KeyError::Length { path: path.display().to_string(), found: key.len() })?;
         Ok(Self::from_bytes(key))
     }
 

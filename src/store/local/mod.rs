@@ -46,7 +46,7 @@ use super::{
 use crate::domain::{
     AttemptId, ConfigItem, Configuration, ConnectionId, Event, EventId, Request, RequestId, Seq, Timestamp,
 };
-pub use open::{OpenError, check, rebuild_offline};
+pub use open::{OpenError, check, expect_data, rebuild_offline};
 
 /// The place of a record in the journal: the segment's number and the offset of the record's header in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -47,12 +47,13 @@ const STORE_ID: &str = "store-id";
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process has it.
-    #[error(
-        "the data directory `{0}` is in use by another hookgate: stop that one first, or set data.dir to another directory"
-    )]
+    #[error("the data directory `{0}` is in use by another hookgate: stop that one first")]
     Locked(PathBuf),
+    /// Nothing was ever stored there.
+    #[error("there is no data in `{0}`: is data.dir the directory that `hookgate serve` used?")]
+    NoData(PathBuf),
     /// The operating system refused.
-    #[error("the data directory `{path}` cannot be used: {source}")]
+    #[error("`{path}` cannot be used as the data directory or in it")]
     Io {
         /// Which file or directory.
         path: PathBuf,
@@ -102,11 +103,8 @@ impl LocalStore {
     pub fn open(options: LocalOptions, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let directory = options.directory.clone();
         let lock = lock(&directory)?;
-        let key = match options.master_key {
-            Some(key) => MasterKey::from_bytes(key),
-            None => MasterKey::load_or_create(&directory.join("key"))?,
-        };
         let found = read_checkpoint(&directory)?;
+        let key = master_key(&options)?;
         let from = found.as_ref().map(position_of);
         let journal_options = JournalOptions { segment_bytes: options.segment_bytes };
         let (journal, reader, recovered) =
@@ -159,6 +157,30 @@ impl LocalStore {
         };
         Ok(Self { shared, threads: Mutex::new(threads) })
     }
+}
+
+/// The key that seals secrets. Only a directory without data gets a new one: another key would not open what is there.
+fn master_key(options: &LocalOptions) -> Result<MasterKey, OpenError> {
+    let path = options.directory.join("key");
+    Ok(match options.master_key {
+        Some(key) => MasterKey::from_bytes(key),
+        None if has_data(&options.directory) => MasterKey::load(&path)?,
+        None => MasterKey::load_or_create(&path)?,
+    })
+}
+
+/// Whether a store was ever opened in a directory.
+fn has_data(directory: &Path) -> bool {
+    directory.join(JOURNAL).exists()
+}
+
+/// Refuses a directory that has no data, so that a mistyped one is noticed instead of made.
+///
+/// # Errors
+///
+/// [`OpenError::NoData`].
+pub fn expect_data(directory: &Path) -> Result<(), OpenError> {
+    if has_data(directory) { Ok(()) } else { Err(OpenError::NoData(directory.to_owned())) }
 }
 
 /// Takes the directory for this process; the lock goes with the file.
@@ -217,7 +239,10 @@ fn open_state(options: &LocalOptions, checkpoint: Option<&Checkpoint>) -> Result
 fn may_trust(checkpoint: &Checkpoint) -> Result<(), String> {
     let boot = boot_id();
     if !checkpoint.state_valid {
-        return Err("it was found damaged, or its rebuild did not end".to_owned());
+        return Err(
+            "it is marked as not to be trusted: it was found damaged, its rebuild did not end, or one was asked for"
+                .to_owned(),
+        );
     }
     // A system that does not tell its boots apart may have lost power.
     if !checkpoint.clean && (boot.is_empty() || checkpoint.boot_id != boot) {
@@ -346,6 +371,7 @@ fn spawn(name: &str, shared: &Arc<Shared>, run: impl FnOnce() + Send + 'static) 
 ///
 /// When the directory is in use or the journal cannot be read at all.
 pub fn check(directory: &Path) -> Result<journal::Report, OpenError> {
+    expect_data(directory)?;
     let _lock = lock(directory)?;
     Ok(journal::verify(&directory.join(JOURNAL))?)
 }
@@ -356,6 +382,7 @@ pub fn check(directory: &Path) -> Result<journal::Report, OpenError> {
 ///
 /// As [`LocalStore::open`].
 pub fn rebuild_offline(options: LocalOptions, clock: Arc<dyn Clock>) -> Result<u64, OpenError> {
+    expect_data(&options.directory)?;
     let lock = lock(&options.directory)?;
     if let Some(mut checkpoint) = read_checkpoint(&options.directory)? {
         checkpoint.state_valid = false;

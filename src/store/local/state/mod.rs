@@ -38,6 +38,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use parking_lot::{Mutex, RwLock};
@@ -52,6 +53,9 @@ pub use self::{
 
 /// How often sled writes what it gathered, in milliseconds. *Motive:* its default; the checkpoint flushes what must not be lost.
 const FLUSH_EVERY_MS: u64 = 500;
+/// How often, and how long apart, a lock that a dropped sled still holds is tried again: five seconds in all.
+const LOCK_TRIES: u32 = 250;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// Decoded blocks that are kept, at about 40 KiB each. *Motive:* who drains a backlog asks for neighbours, on a few connections at a time.
 const RECENT_BLOCKS: usize = 16;
 
@@ -74,6 +78,21 @@ pub struct State {
     recent: Mutex<Vec<(u64, Arc<Hot>)>>,
 }
 
+/// Opens sled, waiting for one of this process that was dropped a moment ago: its threads may still hold the lock. Other
+/// processes are kept out by the data directory's own lock.
+fn open_unlocked(config: &sled::Config) -> sled::Result<sled::Db> {
+    let mut tries = 0;
+    loop {
+        match config.open() {
+            Err(sled::Error::Io(error)) if error.to_string().contains("WouldBlock") && tries < LOCK_TRIES => {
+                tries += 1;
+                std::thread::park_timeout(LOCK_PAUSE);
+            }
+            opened => return opened,
+        }
+    }
+}
+
 impl State {
     /// Opens the state in a directory, or starts an empty one there, with so many bytes of page cache.
     ///
@@ -91,7 +110,7 @@ impl State {
 
     fn load(dir: &Path, cache_bytes: u64) -> Result<Self, StateError> {
         let config = sled::Config::new().path(dir).cache_capacity(cache_bytes).flush_every_ms(Some(FLUSH_EVERY_MS));
-        let tree = config.open().map_err(|error| StateError::from_sled(dir, "opening", error))?;
+        let tree = open_unlocked(&config).map_err(|error| StateError::from_sled(dir, "opening", error))?;
         let state = Self {
             dir: dir.to_owned(),
             tree,

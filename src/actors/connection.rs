@@ -112,6 +112,9 @@ impl ConnectionActor {
         if let Some(missed) = self.slot.take_missed() {
             self.queue.miss(missed.lowest, missed.highest);
         }
+        // What a crash would repeat is bounded: outcomes that wait to be durable may fill as many slots again, not more.
+        let waiting = self.outbox.len().saturating_sub(self.engine.settings.concurrency);
+        self.queue.set_stuck(self.stuck.len() + waiting);
         let now = self.engine.now();
         while let Some(effect) = self.queue.next(now) {
             match effect {

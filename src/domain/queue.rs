@@ -348,7 +348,7 @@ impl<T> Queue<T> {
         self.ramp = self.ramp.map(|ramp| ramp * 2).filter(|ramp| *ramp < self.limit);
     }
 
-    /// Slots that are taken by outcomes which the store could not take yet.
+    /// Slots that are taken by outcomes which the store has not made durable yet.
     pub fn set_stuck(&mut self, stuck: usize) {
         self.stuck = stuck;
     }

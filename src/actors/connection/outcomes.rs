@@ -1,7 +1,7 @@
 //! Records on their way into the store: handed over in order, answered in order, handed over again when there was no room.
 //!
-//! Nothing waits for them but clients: a slot is free as soon as its outcome is handed over. A crash in between repeats
-//! a try and loses nothing.
+//! Nothing waits for them but clients: a slot is free as soon as its outcome is handed over, until as many wait to be durable
+//! as there are slots. A crash in between repeats a try and loses nothing.
 
 use std::{
     future::Future,
@@ -80,7 +80,6 @@ impl ConnectionActor {
                 live.stuck = true;
                 live.round += 1;
                 self.stuck.push(seq);
-                self.queue.set_stuck(self.stuck.len());
                 if self.stuck.len() == 1 {
                     ctx.run_later(self.resubmit_after, |actor, ctx| actor.resubmit(ctx));
                     self.resubmit_after = (self.resubmit_after * 2).min(RESUBMIT_AFTER_MAX);
@@ -129,7 +128,6 @@ impl ConnectionActor {
                 self.hand_over(round, transition);
             }
         }
-        self.queue.set_stuck(0);
         self.pump(ctx);
     }
 

@@ -70,6 +70,23 @@ async fn a_rebuilt_connection_waits_for_the_outcomes_its_forerunner_handed_over(
 }
 
 #[actix::test]
+async fn a_crash_can_repeat_no_more_than_twice_what_may_be_in_flight() {
+    let mut world = World::with_concurrency(retry(RetryStrategy::Linear, HOUR_MS, 1), 2).await;
+    world.transport.script(URL, [Script::Answer { status: 200, after: Duration::from_millis(5) }; 8]);
+    let mut last = None;
+    for _ in 0..8 {
+        last = Some(world.ingest().await);
+    }
+    world.faulty.hold();
+    world.until("outcomes wait", |world| world.faulty.held() == 4).await;
+    tokio::time::advance(Duration::from_secs(60)).await;
+    assert_eq!(world.bodies(), [1, 2, 3, 4], "outcomes that are not durable take slots beyond the limit");
+    world.faulty.release_all();
+    world.reached(Milestone::Settled(last.unwrap())).await;
+    assert_eq!(world.bodies(), [1, 2, 3, 4, 5, 6, 7, 8]);
+}
+
+#[actix::test]
 async fn a_connection_that_keeps_dying_is_quarantined_until_it_is_unpaused() {
     let mut world = World::new(retry(RetryStrategy::Linear, HOUR_MS, 1)).await;
     world.transport.script(URL, [Script::status(500); RESTARTS_MAX + 1]);

@@ -143,7 +143,7 @@ mod tests {
         let mut permit = budget.permit();
         let chunks = stream::iter(["abc", "def"].map(|chunk| Ok(Bytes::from_static(chunk.as_bytes()))));
         let limits = Limits { bytes_max: 100, permit: Some(&mut permit) };
-        assert_eq!(read(&HeaderMap::new(), chunks, limits).await.unwrap_err().code(), "OVERLOADED");
+        assert_eq!(read(&chunked(), chunks, limits).await.unwrap_err().code(), "OVERLOADED");
         drop(permit);
         assert_eq!(budget.used(), 0);
     }
@@ -151,8 +151,7 @@ mod tests {
     #[actix::test]
     async fn a_body_that_never_ends_is_given_up() {
         tokio::time::pause();
-        let error =
-            read(&HeaderMap::new(), stream::pending(), Limits { bytes_max: 9, permit: None }).await.unwrap_err();
+        let error = read(&chunked(), stream::pending(), Limits { bytes_max: 9, permit: None }).await.unwrap_err();
         assert_eq!(error.code(), "REQUEST_TIMEOUT");
     }
 }

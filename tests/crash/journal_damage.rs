@@ -14,6 +14,8 @@ const REQUESTS: u64 = 10;
 const DAMAGED: u64 = 5;
 /// Says that something failed on our side, in an exit code.
 const INTERNAL: i32 = 70;
+/// What the operator can mend.
+const USAGE: i32 = 2;
 
 /// Sends numbered requests and gives the ids of their events, by number.
 fn send(client: &ApiClient, flow: &Flow, numbers: std::ops::Range<u64>, status: &str) -> Vec<String> {
@@ -195,9 +197,13 @@ fn another_key_is_refused_and_told_and_the_right_one_works_again() {
     for (wrong, told) in [(vec![7; 32], "does not open with this key"), (vec![7; 31], "must hold 32 bytes, not 31")] {
         std::fs::write(&path, &wrong).unwrap();
         let refused = launch(data.path()).run_to_end();
-        assert_eq!(refused.status.code(), Some(INTERNAL), "{}", refused.output);
+        assert_eq!(refused.status.code(), Some(USAGE), "{}", refused.output);
         assert!(refused.output.contains(told), "{}", refused.output);
     }
+    std::fs::remove_file(&path).unwrap();
+    let refused = launch(data.path()).run_to_end();
+    assert_eq!(refused.status.code(), Some(USAGE), "{}", refused.output);
+    assert!(refused.output.contains("is missing") && !path.exists(), "{}", refused.output);
     std::fs::write(&path, &right).unwrap();
     let gateway = launch(data.path()).start();
     drop(send(&gateway.client(), &flow, 0..1, "SUCCESSFUL"));

@@ -182,7 +182,7 @@ impl World {
         };
         let id = request.id.event(0);
         let routes = vec![Route { connection_id, destination_id }];
-        let new = NewRequest { request: Arc::new(request), routes, rejection: None, body_permit: None };
+        let new = NewRequest { request: Arc::new(request), routes, rejection: None, body_permit: Some(Arc::new(())) };
         self.faulty.accept(new).await.unwrap();
         id
     }

@@ -2,7 +2,10 @@
 
 /// A transport failure, or one of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the words are the API's; README explains each")]
+#[expect(
+    missing_docs,
+    reason = "the words are the API's; README explains each. Redirects are not followed, so there is none for too many"
+)]
 pub enum ErrorCode {
     ConnectionRefused,
     ConnectionReset,
@@ -11,18 +14,25 @@ pub enum ErrorCode {
     DnsLookupFailed,
     HostUnreachable,
     NetworkUnreachable,
+    NotFound,
     ProtocolError,
-    TlsError,
+    CaUnknown,
+    SelfSignedCert,
+    CertNameInvalid,
+    CertExpired,
+    WrongTlsVersion,
+    MissingUrl,
     InvalidUrl,
     PayloadMissing,
     Cancelled,
+    CancelledPastRetention,
     InternalError,
     Unknown,
 }
 
 impl ErrorCode {
     /// Each code with its stored number and the API's word. Numbers are never reused.
-    const TABLE: [(Self, u8, &'static str); 14] = [
+    const TABLE: [(Self, u8, &'static str); 21] = [
         (Self::ConnectionRefused, 1, "CONNECTION_REFUSED"),
         (Self::ConnectionReset, 2, "CONNECTION_RESET"),
         (Self::SocketClosed, 3, "SOCKET_CLOSED"),
@@ -31,12 +41,19 @@ impl ErrorCode {
         (Self::HostUnreachable, 6, "HOST_UNREACHABLE"),
         (Self::NetworkUnreachable, 7, "NETWORK_UNREACHABLE"),
         (Self::ProtocolError, 8, "PROTOCOL_ERROR"),
-        (Self::TlsError, 9, "SSL_ERROR_CA_UNKNOWN"),
+        (Self::CaUnknown, 9, "SSL_ERROR_CA_UNKNOWN"),
         (Self::InvalidUrl, 10, "INVALID_URL"),
         (Self::PayloadMissing, 11, "PAYLOAD_MISSING"),
         (Self::Cancelled, 12, "CANCELLED"),
         (Self::InternalError, 13, "INTERNAL_ERROR"),
         (Self::Unknown, 14, "UNKNOWN"),
+        (Self::NotFound, 15, "NOT_FOUND"),
+        (Self::SelfSignedCert, 16, "SELF_SIGNED_CERT"),
+        (Self::CertNameInvalid, 17, "ERR_TLS_CERT_ALTNAME_INVALID"),
+        (Self::CertExpired, 18, "SSL_CERT_EXPIRED"),
+        (Self::WrongTlsVersion, 19, "ERR_SSL_WRONG_VERSION_NUMBER"),
+        (Self::MissingUrl, 20, "MISSING_URL"),
+        (Self::CancelledPastRetention, 21, "CANCELLED_PAST_RETENTION"),
     ];
 
     fn row(self) -> (Self, u8, &'static str) {

@@ -70,14 +70,14 @@ fn connect_code(error: &ConnectError) -> ErrorCode {
         ConnectError::Disconnected => ErrorCode::SocketClosed,
         ConnectError::Unresolved => ErrorCode::InvalidUrl,
         ConnectError::Io(error) => io_code(error),
-        ConnectError::SslIsNotSupported => ErrorCode::TlsError,
+        ConnectError::SslIsNotSupported => ErrorCode::CaUnknown,
         _ => ErrorCode::ProtocolError,
     }
 }
 
 fn io_code(error: &io::Error) -> ErrorCode {
     if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>) {
-        return ErrorCode::TlsError;
+        return ErrorCode::CaUnknown;
     }
     match error.kind() {
         io::ErrorKind::ConnectionRefused => ErrorCode::ConnectionRefused,

@@ -213,7 +213,7 @@ async fn no_tls_behind_https_is_a_tls_error() {
         drop(stream.read_to_end(&mut Vec::new()));
     });
     let reply = send(outbound(format!("https://localhost:{}/", address.port()), LONG)).await;
-    assert_eq!(reply.result, failed(ErrorCode::TlsError, None), "{:?}", reply.record.error_message);
+    assert_eq!(reply.result, failed(ErrorCode::CaUnknown, None), "{:?}", reply.record.error_message);
 }
 
 #[actix::test]

@@ -14,8 +14,8 @@ use std::{
 
 use hookgate::{
     domain::{
-        AttemptResult, AttemptSummary, AttemptTrigger, ConnectionId, DestinationId, Event, EventStatus, Phase,
-        RequestId, SourceId, Timestamp,
+        AttemptResult, AttemptStatus, AttemptSummary, AttemptTrigger, ConnectionId, DestinationId, Event, EventStatus,
+        Phase, RequestId, SourceId, Standing, Timestamp,
     },
     store::{
         local::{
@@ -67,7 +67,7 @@ fn ask_with_overlay(table: &mut Table, state: &State) {
     let now = Timestamp::from_ms(START + STEP_MS * EVENTS.cast_signed());
     let connection = ConnectionId::from_bits(1_007);
     let filter = EventFilter { connections: vec![connection], ..EventFilter::default() };
-    let asking = Asking { filter: &filter, paused: &|_| false, now };
+    let asking = Asking { filter: &filter, standing: &|_| Standing::default(), now };
     let newest = PageRequest { descending: true, from: SeqBound::Start, limit: 100 };
     let page = || assert_eq!(state.page(&over, &asking, &newest).unwrap().events.len(), 100);
     table.add("overlay, page of one connection", median_ms(page), "ms", 20.0);
@@ -178,6 +178,7 @@ fn row(seq: u64, phase: Phase) -> Row {
         created_at,
         version: 1,
         phase,
+        generation: 0,
         automatic_used: 0,
         attempts: vec![attempt(seq, 0, 200)],
     };
@@ -188,7 +189,9 @@ fn attempt(seq: u64, number: u64, status: u16) -> AttemptSummary {
     let started_at = Timestamp::from_ms(START + STEP_MS * seq.cast_signed()).plus_ms(2 + number * 60_000);
     let latency_ms = u32::try_from(mixed(seq + number) % 200).unwrap();
     let trigger = if number == 0 { AttemptTrigger::Initial } else { AttemptTrigger::Automatic };
-    AttemptSummary { trigger, started_at, latency_ms, result: AttemptResult::Answered { status } }
+    let (resumed, result) = (false, AttemptResult::Answered { status });
+    let status = if result.is_2xx() { AttemptStatus::Successful } else { AttemptStatus::Failed };
+    AttemptSummary { trigger, resumed, status, started_at, latency_ms, result }
 }
 
 fn place(record: u64) -> Option<RecordRef> {
@@ -206,7 +209,7 @@ fn mixed(seed: u64) -> u64 {
 fn ask(table: &mut Table, state: &State) {
     let over = Overlaid::new();
     let now = Timestamp::from_ms(START + STEP_MS * EVENTS.cast_signed());
-    let paused = |_| false;
+    let standing = |_| Standing::default();
     let connection = ConnectionId::from_bits(1_007);
     let all = EventFilter::default();
     let on = EventFilter { connections: vec![connection], ..all.clone() };
@@ -225,12 +228,12 @@ fn ask(table: &mut Table, state: &State) {
         ("page, one failed event 900 000 events ago", &odd, 1),
         ("page, nothing matches", &nothing, 0),
     ] {
-        let asking = Asking { filter, paused: &paused, now };
+        let asking = Asking { filter, standing: &standing, now };
         let page = || assert_eq!(state.page(&over, &asking, &newest).unwrap().events.len(), events);
         table.add(name, median_ms(page), "ms", 20.0);
     }
     for (name, filter) in [("count, everything", &all), ("count, FAILED on one connection", &failed_on)] {
-        let asking = Asking { filter, paused: &paused, now };
+        let asking = Asking { filter, standing: &standing, now };
         table.add(name, median_ms(|| assert!(state.count(&over, &asking).unwrap() > 0)), "ms", 100.0);
     }
     for (name, length_ms, bucket_ms) in
@@ -238,7 +241,7 @@ fn ask(table: &mut Table, state: &State) {
     {
         let buckets = usize::try_from(length_ms / bucket_ms).unwrap();
         let shape = Histogram { start: now.minus_ms(length_ms), bucket_ms, buckets };
-        let asking = Asking { filter: &all, paused: &paused, now };
+        let asking = Asking { filter: &all, standing: &standing, now };
         let histogram = || assert!(state.histogram(&over, &asking, shape).unwrap().iter().sum::<u64>() > 1000);
         table.add(name, median_ms(histogram), "ms", 100.0);
     }

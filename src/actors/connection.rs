@@ -35,8 +35,8 @@ use super::{
 };
 use crate::{
     domain::{
-        AttemptRecord, AttemptTrigger, ConnectionId, Event, Seq, Timestamp,
-        delivery::{Delivery, Input, Moment, Step, Then},
+        AttemptRecord, ConnectionId, Event, Seq, Timestamp,
+        delivery::{Delivery, Input, Moment, Step, Then, Try},
         queue::{Effect, Page, Queue, Return},
     },
     store::{PendingPage, StoreError},
@@ -147,24 +147,28 @@ impl ConnectionActor {
             debug_assert!(false, "event {seq} is queued and nobody has it");
             return self.queue.leave(seq, None);
         };
-        let step = self.decide(live.delivery.clone(), Input::Start);
+        let step = self.decide(live.delivery.clone(), Input::Start { resumed: false });
         self.perform(live, step, None, None, ctx);
     }
 
-    /// Asks the machine of an event. The rule and the dice are needed only where a try was refused.
+    /// Asks the machine of an event.
     fn decide(&self, delivery: Delivery, input: Input) -> Step {
-        let now = self.engine.now();
-        let refused = match input {
-            Input::Finished(attempt) => !attempt.result.is_success(),
-            Input::Died => true,
-            Input::Start | Input::RetryNow | Input::Cancel => false,
-        };
-        if !refused {
-            return delivery.step(input, &Moment { now, retry_rule: None, jitter: 0.0 });
-        }
         let configuration = self.engine.store.configuration();
-        let retry_rule = configuration.connections.get(&self.id).and_then(|connection| connection.retry_rule());
-        delivery.step(input, &Moment { now, retry_rule, jitter: self.engine.jitter() })
+        let connection = configuration.connections.get(&self.id);
+        // The dice are needed only where a try may have been refused.
+        let jitter = match input {
+            Input::Finished(ended) if ended.result.is_2xx() => 0.0,
+            Input::Finished(_) | Input::Died => self.engine.jitter(),
+            Input::Start { .. } | Input::Retry(_) | Input::Cancel => 0.0,
+        };
+        let at = Moment {
+            now: self.engine.now(),
+            generation: connection.map_or(0, |connection| connection.generation),
+            unpaused_at: connection.and_then(|connection| connection.unpaused_at),
+            retry_rule: connection.and_then(|connection| connection.retry_rule()),
+            jitter,
+        };
+        delivery.step(input, &at)
     }
 
     /// Performs what the machine of an event answered: first the record, then what comes after it.
@@ -186,7 +190,7 @@ impl ConnectionActor {
         }
         match step.then {
             Then::Nothing | Then::Refuse(_) => {}
-            Then::Send { trigger, .. } => self.send(&mut live, trigger, ctx),
+            Then::Send(attempt) => self.send(&mut live, attempt, ctx),
             Then::Enqueue => {
                 let key = live.key(now);
                 if !self.queue.enqueue(key) {
@@ -211,23 +215,23 @@ impl ConnectionActor {
     }
 
     /// Has a try made, by the delivery there is or a new one.
-    fn send(&self, live: &mut Live, trigger: AttemptTrigger, ctx: &mut Context<Self>) {
-        if live.actor.is_some() && live.tell(TryNow(trigger)) {
+    fn send(&self, live: &mut Live, attempt: Try, ctx: &mut Context<Self>) {
+        if live.actor.is_some() && live.tell(TryNow(attempt)) {
             return;
         }
         let event = &live.delivery.event;
         let job = Job {
             seq: event.seq,
             event: event.id(),
+            connection: self.id,
             destination: event.destination_id,
             payload: live.payload.clone(),
-            history: event.attempts.clone(),
         };
         // The delivery holds them while it needs them.
         live.payload.request = None;
         live.payload.permit = None;
         let (engine, transport) = (Arc::clone(&self.engine), Rc::clone(&self.transport));
-        let actor = DeliveryActor::new(engine, transport, ctx.address(), job, trigger).start();
+        let actor = DeliveryActor::new(engine, transport, ctx.address(), job, attempt).start();
         live.actor = Some(StopOnDrop::new(actor));
     }
 

@@ -17,8 +17,9 @@ use super::{
 };
 use crate::{
     domain::{
-        AttemptRecord, AttemptResult, AttemptSummary, AttemptTrigger, DestinationId, DestinationKind, ErrorCode,
-        EventId, Request, Seq, Timestamp,
+        AttemptRecord, AttemptResult, ConnectionId, DestinationId, DestinationKind, ErrorCode, EventId, Request,
+        RetryAfter, Seq, Timestamp,
+        delivery::{Ended, Try},
     },
     store::{PayloadRef, StoreError},
     transport::{Reply, Transport},
@@ -38,16 +39,15 @@ pub(super) struct Payload {
 pub(super) struct Job {
     pub(super) seq: Seq,
     pub(super) event: EventId,
+    pub(super) connection: ConnectionId,
     pub(super) destination: DestinationId,
     pub(super) payload: Payload,
-    /// The attempts so far.
-    pub(super) history: Vec<AttemptSummary>,
 }
 
 /// Makes an attempt now.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct TryNow(pub(super) AttemptTrigger);
+pub(super) struct TryNow(pub(super) Try);
 
 /// Waits, and says when the time has come.
 #[derive(Message)]
@@ -60,8 +60,8 @@ pub(super) struct DeliveryActor {
     transport: Rc<dyn Transport>,
     connection: Addr<ConnectionActor>,
     job: Job,
-    /// What the first try is caused by; taken when the actor starts.
-    first: Option<AttemptTrigger>,
+    /// The first try; taken when the actor starts.
+    first: Option<Try>,
     /// Armed while waiting for a retry, and only then.
     retry_timer: Option<SpawnHandle>,
     exit: ExitGuard<ConnectionActor, DeliveryDown>,
@@ -74,37 +74,34 @@ impl DeliveryActor {
         transport: Rc<dyn Transport>,
         connection: Addr<ConnectionActor>,
         job: Job,
-        trigger: AttemptTrigger,
+        first: Try,
     ) -> Self {
         let exit = ExitGuard::new(connection.clone(), DeliveryDown { seq: job.seq });
-        Self { engine, transport, connection, job, first: Some(trigger), retry_timer: None, exit }
+        Self { engine, transport, connection, job, first: Some(first), retry_timer: None, exit }
     }
 
-    fn begin(&mut self, trigger: AttemptTrigger, ctx: &mut Context<Self>) {
+    fn begin(&mut self, attempt: Try, ctx: &mut Context<Self>) {
         if let Some(timer) = self.retry_timer.take() {
             ctx.cancel_future(timer);
         }
         let started_at = self.engine.now();
-        let number = u32::try_from(self.job.history.len()).unwrap_or(u32::MAX).saturating_add(1);
-        let attempt = Attempt { event: self.job.event, number, trigger };
-        let job = (self.job.destination, self.job.payload.request.clone(), self.job.payload.at);
-        let tried = try_once(Arc::clone(&self.engine), Rc::clone(&self.transport), job, attempt);
+        let tried = try_once(Arc::clone(&self.engine), Rc::clone(&self.transport), self.job.clone(), attempt);
         let reply = AssertUnwindSafe(tried).catch_unwind();
         ctx.spawn(reply.into_actor(self).map(move |reply, actor, ctx| {
             let reply = reply.unwrap_or_else(|panic| {
                 tracing::error!(event.id = %actor.job.event, panic = %words_of(panic.as_ref()), "an attempt panicked");
                 no_answer(ErrorCode::InternalError, "the attempt panicked: see the log".to_owned())
             });
-            actor.ended(trigger, started_at, reply, ctx);
+            actor.ended(started_at, reply, ctx);
         }));
     }
 
-    fn ended(&mut self, trigger: AttemptTrigger, started_at: Timestamp, reply: Reply, ctx: &mut Context<Self>) {
+    fn ended(&mut self, started_at: Timestamp, reply: Reply, ctx: &mut Context<Self>) {
         let latency_ms = u32::try_from(self.engine.now().ms_since(started_at)).unwrap_or(u32::MAX);
-        let attempt = AttemptSummary { trigger, started_at, latency_ms, result: reply.result };
-        self.job.history.push(attempt);
-        let seq = self.job.seq;
-        self.tell(Finished { seq, attempt, record: reply.record }, ctx);
+        let retry_after = reply.record.response_headers.iter().find(|(name, _)| name == "retry-after");
+        let retry_after = retry_after.and_then(|(_, value)| RetryAfter::parse(value));
+        let ended = Ended { started_at, latency_ms, result: reply.result, retry_after };
+        self.tell(Finished { seq: self.job.seq, ended, record: reply.record }, ctx);
     }
 
     fn arm(&mut self, due_at: Timestamp, ctx: &mut Context<Self>) {
@@ -142,8 +139,8 @@ impl Actor for DeliveryActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        if let Some(trigger) = self.first.take() {
-            self.begin(trigger, ctx);
+        if let Some(attempt) = self.first.take() {
+            self.begin(attempt, ctx);
         }
     }
 
@@ -155,8 +152,8 @@ impl Actor for DeliveryActor {
 impl Handler<TryNow> for DeliveryActor {
     type Result = ();
 
-    fn handle(&mut self, TryNow(trigger): TryNow, ctx: &mut Self::Context) {
-        self.begin(trigger, ctx);
+    fn handle(&mut self, TryNow(attempt): TryNow, ctx: &mut Self::Context) {
+        self.begin(attempt, ctx);
     }
 }
 
@@ -180,32 +177,36 @@ impl Handler<Stop> for DeliveryActor {
 }
 
 /// One try, from the request's bytes to what came back.
-async fn try_once(
-    engine: Arc<Engine>,
-    transport: Rc<dyn Transport>,
-    (destination, request, at): (DestinationId, Option<Arc<Request>>, PayloadRef),
-    attempt: Attempt,
-) -> Reply {
-    let request = match request {
+async fn try_once(engine: Arc<Engine>, transport: Rc<dyn Transport>, job: Job, attempt: Try) -> Reply {
+    let request = match job.payload.request {
         Some(request) => request,
-        None => match load(&engine, at, attempt.event).await {
+        None => match load(&engine, job.payload.at, job.event).await {
             Ok(request) => request,
             Err(reply) => return reply,
         },
     };
     let configuration = engine.store.configuration();
-    let Some(destination) = configuration.destinations.get(&destination) else {
-        return no_answer(ErrorCode::InternalError, format!("destination {destination} does not exist"));
+    let Some(destination) = configuration.destinations.get(&job.destination) else {
+        return no_answer(ErrorCode::InternalError, format!("destination {} does not exist", job.destination));
     };
     let sending = match &destination.kind {
         DestinationKind::MockApi => return mocked(&request),
+        DestinationKind::Cli(_) => {
+            let message = "nobody listens: there are no CLI sessions yet".to_owned();
+            return no_answer(ErrorCode::Cancelled, message);
+        }
         DestinationKind::Http(http) => {
+            let Some(url) = &http.url else {
+                let message = format!("the destination \"{}\" has no url: set `config.url`", destination.name);
+                return no_answer(ErrorCode::MissingUrl, message);
+            };
             let sender = Sender {
                 signing_secret: configuration.project.as_ref().map(|project| &project.signing_secret),
                 header_prefix: &engine.settings.header_prefix,
                 timeout: engine.settings.timeout,
             };
-            match outbound(&request, http, attempt, &sender) {
+            let attempt = Attempt { event: job.event, number: attempt.number, trigger: attempt.trigger };
+            match outbound(&request, (url, http), attempt, &sender) {
                 Ok(outbound) => transport.send(outbound),
                 Err(error) => return no_answer(ErrorCode::InvalidUrl, error),
             }

@@ -45,14 +45,14 @@ pub(crate) struct Sender<'a> {
 /// The URL's own words when it cannot be used; it was checked when it was set.
 pub(crate) fn outbound(
     request: &Request,
-    destination: &HttpDestination,
+    (base, destination): (&str, &HttpDestination),
     attempt: Attempt,
     sender: &Sender<'_>,
 ) -> Result<Outbound, String> {
     let method = destination.http_method.map_or_else(|| request.method.clone(), |method| method.as_str().to_owned());
     Ok(Outbound {
         method,
-        url: url(request, destination)?,
+        url: url(request, base, destination)?,
         headers: headers(request, &destination.auth, attempt, sender),
         body: request.body.clone(),
         timeout: sender.timeout,
@@ -61,19 +61,19 @@ pub(crate) fn outbound(
 
 /// The destination's URL with the request's path and query behind its own, byte for byte: nothing is normalised, because
 /// what the sender signed must arrive.
-fn url(request: &Request, destination: &HttpDestination) -> Result<String, String> {
+fn url(request: &Request, base: &str, destination: &HttpDestination) -> Result<String, String> {
     let alone = destination.path_forwarding_disabled || (request.path.is_empty() && request.query.is_none());
     if alone {
-        return Ok(destination.url.clone());
+        return Ok(base.to_owned());
     }
     if climbs(&request.path) {
         return Err(
             "the request's path has a `..` segment, which could lead out of the destination's own path".to_owned()
         );
     }
-    let own = Url::parse(&destination.url).map_err(|error| format!("the destination's url: {error}"))?;
-    let base = if request.path.is_empty() { own.path() } else { own.path().trim_end_matches('/') };
-    let mut url = [&own[..Position::BeforePath], base, &request.path].concat();
+    let own = Url::parse(base).map_err(|error| format!("the destination's url: {error}"))?;
+    let path = if request.path.is_empty() { own.path() } else { own.path().trim_end_matches('/') };
+    let mut url = [&own[..Position::BeforePath], path, &request.path].concat();
     let queries = [own.query().filter(|own| !own.is_empty()), request.query.as_deref()];
     for (mark, query) in ['?', '&'].into_iter().zip(queries.into_iter().flatten()) {
         url.push(mark);
@@ -171,13 +171,14 @@ mod tests {
                 .map(|(name, value)| ((*name).to_owned(), Bytes::from((*value).to_owned())))
                 .collect(),
             body: Bytes::from_static(b"{}"),
+            body_truncated: false,
             client_ip: None,
         }
     }
 
     fn destination(url: &str) -> HttpDestination {
         let auth = DestinationAuth::HookdeckSignature;
-        HttpDestination { url: url.to_owned(), http_method: None, path_forwarding_disabled: false, auth }
+        HttpDestination { url: Some(url.to_owned()), http_method: None, path_forwarding_disabled: false, auth }
     }
 
     fn build(request: &Request, destination: &HttpDestination) -> Outbound {
@@ -185,7 +186,7 @@ mod tests {
         let sender =
             Sender { signing_secret: Some(&secret), header_prefix: "x-hookgate-", timeout: Duration::from_secs(1) };
         let attempt = Attempt { event: request.id.event(0), number: 3, trigger: AttemptTrigger::Automatic };
-        outbound(request, destination, attempt, &sender).unwrap()
+        outbound(request, (destination.url.as_deref().unwrap(), destination), attempt, &sender).unwrap()
     }
 
     fn header<'a>(outbound: &'a Outbound, name: &str) -> Vec<&'a str> {
@@ -216,7 +217,10 @@ mod tests {
     #[test]
     fn a_path_that_leads_out_of_the_destinations_own_is_not_sent() {
         for path in ["/..", "/../x", "/a/../../x", "/%2e%2E/x", "/.%2e/x", "/..\\x", "/a%2f..%5Cx", "/%2e.%2fx"] {
-            assert!(url(&request(path, None, &[]), &destination("https://a.example/in")).is_err(), "{path}");
+            assert!(
+                url(&request(path, None, &[]), "https://a.example/in", &destination("https://a.example/in")).is_err(),
+                "{path}"
+            );
         }
     }
 

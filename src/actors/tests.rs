@@ -72,12 +72,17 @@ struct World {
 }
 
 fn retry(strategy: RetryStrategy, interval_ms: u64, count: u32) -> Vec<Rule> {
-    vec![Rule::Retry(RetryRule { strategy, interval_ms: Some(interval_ms), count: Some(count) })]
+    vec![Rule::Retry(RetryRule {
+        strategy,
+        interval_ms: Some(interval_ms),
+        count: Some(count),
+        response_status_codes: Vec::new(),
+    })]
 }
 
 fn new_connection(name: &str, url: &str, rules: Vec<Rule>) -> NewConnection {
     let kind = DestinationKind::Http(HttpDestination {
-        url: url.to_owned(),
+        url: Some(url.to_owned()),
         http_method: None,
         path_forwarding_disabled: false,
         auth: DestinationAuth::HookdeckSignature,
@@ -178,11 +183,18 @@ impl World {
             query: None,
             headers: Vec::new(),
             body: Bytes::from(self.requests.to_string()),
+            body_truncated: false,
             client_ip: None,
         };
         let id = request.id.event(0);
-        let routes = vec![Route { connection_id, destination_id }];
-        let new = NewRequest { request: Arc::new(request), routes, rejection: None, body_permit: Some(Arc::new(())) };
+        let routes = vec![Route { connection_id, destination_id, generation: 0 }];
+        let new = NewRequest {
+            request: Arc::new(request),
+            routes,
+            ignored: Vec::new(),
+            rejection: None,
+            body_permit: Some(Arc::new(())),
+        };
         self.faulty.accept(new).await.unwrap();
         id
     }

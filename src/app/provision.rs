@@ -31,8 +31,12 @@ pub(super) enum Provisioned {
 /// The place of the key that the environment gives.
 const GIVEN_KEY: ApiKeyId = ApiKeyId::from_bits(1);
 /// The automatic retries of the first connection: after 30 s, then doubling, five times.
-const FIRST_RETRY: RetryRule =
-    RetryRule { strategy: RetryStrategy::Exponential, interval_ms: Some(30_000), count: Some(5) };
+const FIRST_RETRY: RetryRule = RetryRule {
+    strategy: RetryStrategy::Exponential,
+    interval_ms: Some(30_000),
+    count: Some(5),
+    response_status_codes: Vec::new(),
+};
 
 /// Fills an empty directory; in any case makes the key that the environment gives a valid one.
 ///
@@ -106,6 +110,7 @@ fn first_items(now: Timestamp) -> anyhow::Result<Vec<ConfigItem>> {
         kind: "WEBHOOK".to_owned(),
         allowed_http_methods: vec![HttpMethod::Post, HttpMethod::Put, HttpMethod::Patch, HttpMethod::Delete],
         disabled_at: None,
+        deleted_at: None,
         created_at: now,
         updated_at: now,
         version: 1,
@@ -116,6 +121,7 @@ fn first_items(now: Timestamp) -> anyhow::Result<Vec<ConfigItem>> {
         description: Some("answers 200 to everything, inside the gateway".to_owned()),
         kind: DestinationKind::MockApi,
         disabled_at: None,
+        deleted_at: None,
         created_at: now,
         updated_at: now,
         version: 1,
@@ -128,7 +134,10 @@ fn first_items(now: Timestamp) -> anyhow::Result<Vec<ConfigItem>> {
         destination_id: destination.id,
         rules: vec![Rule::Retry(FIRST_RETRY)],
         paused_at: None,
+        unpaused_at: None,
+        generation: 0,
         disabled_at: None,
+        deleted_at: None,
         created_at: now,
         updated_at: now,
         version: 1,

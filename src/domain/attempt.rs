@@ -13,6 +13,10 @@ pub enum AttemptTrigger {
     Automatic,
     /// Somebody asked.
     Manual,
+    /// Somebody asked for many at once.
+    BulkRetry,
+    /// It had waited for a pause to end.
+    Unpause,
 }
 
 impl AttemptTrigger {
@@ -23,6 +27,31 @@ impl AttemptTrigger {
             Self::Initial => "INITIAL",
             Self::Automatic => "AUTOMATIC",
             Self::Manual => "MANUAL",
+            Self::BulkRetry => "BULK_RETRY",
+            Self::Unpause => "UNPAUSE",
+        }
+    }
+}
+
+/// How a try is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AttemptStatus {
+    /// The destination accepted.
+    Successful,
+    /// It did not, or could not be asked.
+    Failed,
+    /// It did not, and the event had been given up meanwhile: nobody waited for it any more.
+    Cancelled,
+}
+
+impl AttemptStatus {
+    /// The API's word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Successful => "SUCCESSFUL",
+            Self::Failed => "FAILED",
+            Self::Cancelled => "CANCELLED",
         }
     }
 }
@@ -45,9 +74,9 @@ pub enum AttemptResult {
 }
 
 impl AttemptResult {
-    /// Whether the destination accepted: a complete answer with 2xx.
+    /// Whether the answer is complete and a 2xx: accepted, unless the connection's rule says otherwise.
     #[must_use]
-    pub const fn is_success(self) -> bool {
+    pub const fn is_2xx(self) -> bool {
         matches!(self, Self::Answered { status: 200..=299 })
     }
 
@@ -75,6 +104,11 @@ impl AttemptResult {
 pub struct AttemptSummary {
     /// What caused it.
     pub trigger: AttemptTrigger,
+    /// Whether the same try may already have gone out: the process or the connection's actor ended while events like
+    /// this one were being sent.
+    pub resumed: bool,
+    /// How it is counted.
+    pub status: AttemptStatus,
     /// When it started.
     pub started_at: Timestamp,
     /// Until the answer was complete or the try given up, in milliseconds.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{
     ApiKeyId, Connection, ConnectionId, Destination, DestinationId, ProjectId, Secret, Source, SourceId, SourceToken,
-    Timestamp,
+    Standing, Timestamp,
 };
 
 /// The one project of a data directory.
@@ -90,7 +90,9 @@ impl Configuration {
                 if let Some(old) = self.sources.insert(item.id, Arc::clone(&item)) {
                     self.sources_by_token.remove(&old.token);
                 }
-                self.sources_by_token.insert(item.token.clone(), item);
+                if item.deleted_at.is_none() {
+                    self.sources_by_token.insert(item.token.clone(), item);
+                }
             }
             ConfigItem::Destination(item) => {
                 self.destinations.insert(item.id, Arc::new(item));
@@ -102,9 +104,11 @@ impl Configuration {
                 {
                     siblings.retain(|sibling| sibling.id != old.id);
                 }
-                let siblings = self.connections_by_source.entry(item.source_id).or_default();
-                let place = siblings.partition_point(|sibling| sibling.id < item.id);
-                siblings.insert(place, item);
+                if item.deleted_at.is_none() {
+                    let siblings = self.connections_by_source.entry(item.source_id).or_default();
+                    let place = siblings.partition_point(|sibling| sibling.id < item.id);
+                    siblings.insert(place, item);
+                }
             }
             ConfigItem::ApiKey(item) => {
                 self.api_keys.insert(item.id, Arc::new(item));
@@ -134,13 +138,13 @@ impl Configuration {
         project.chain(keys).chain(sources).chain(destinations).chain(connections)
     }
 
-    /// The source behind a URL's token.
+    /// The source behind a URL's token; none for a deleted one.
     #[must_use]
     pub fn source_by_token(&self, token: &str) -> Option<&Arc<Source>> {
         self.sources_by_token.get(token)
     }
 
-    /// The connections of a source, oldest first.
+    /// The connections of a source that are not deleted, oldest first.
     #[must_use]
     pub fn connections_of(&self, source: SourceId) -> &[Arc<Connection>] {
         self.connections_by_source.get(&source).map_or(&[], Vec::as_slice)
@@ -149,6 +153,24 @@ impl Configuration {
     /// Whether nothing new is sent on a connection.
     #[must_use]
     pub fn is_paused(&self, connection: ConnectionId) -> bool {
-        self.connections.get(&connection).is_some_and(|connection| connection.paused_at.is_some())
+        self.standing(connection).paused
+    }
+
+    /// What a connection's state says about its events.
+    #[must_use]
+    pub fn standing(&self, connection: ConnectionId) -> Standing {
+        self.connections.get(&connection).map_or_else(Standing::default, |connection| Standing {
+            paused: connection.paused_at.is_some(),
+            generation: connection.generation,
+        })
+    }
+
+    /// Whether requests become events on a connection: neither it nor its destination is disabled or deleted.
+    #[must_use]
+    pub fn is_enabled(&self, connection: &Connection) -> bool {
+        let destination = self.destinations.get(&connection.destination_id);
+        connection.disabled_at.is_none()
+            && connection.deleted_at.is_none()
+            && destination.is_none_or(|to| to.disabled_at.is_none() && to.deleted_at.is_none())
     }
 }

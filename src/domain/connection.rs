@@ -19,8 +19,15 @@ pub struct Connection {
     pub rules: Vec<Rule>,
     /// Set while nothing new is sent.
     pub paused_at: Option<Timestamp>,
+    /// When the last pause ended: what was due by then had waited for it.
+    pub unpaused_at: Option<Timestamp>,
     /// Set while requests become ignored events.
     pub disabled_at: Option<Timestamp>,
+    /// Set for ever: it takes and sends nothing, and is shown beside its events only.
+    pub deleted_at: Option<Timestamp>,
+    /// Counts how often it, or its destination, was disabled or deleted. Pending events of an earlier generation are
+    /// cancelled, so that cancelling a million of them is one record.
+    pub generation: u32,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it last changed.

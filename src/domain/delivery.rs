@@ -6,7 +6,9 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use super::{
-    AttemptResult, AttemptSummary, AttemptTrigger, ErrorCode, Event, EventStatus, Phase, RetryRule, Timestamp,
+    AttemptResult, AttemptStatus, AttemptSummary, AttemptTrigger, ErrorCode, Event, EventStatus, Phase, RetryAfter,
+    RetryRule, Standing, Timestamp, Unsent,
+    rule::{DELAY_MS_MAX, RETRIES_MAX},
 };
 
 /// An event being worked on: its row as it is to be stored, and the try that is under way.
@@ -21,14 +23,18 @@ pub struct Delivery {
 /// A try under way, and what was asked of the event meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Flight {
-    /// What caused it.
+    /// What caused it, as it is shown.
     pub trigger: AttemptTrigger,
+    /// What it was planned as, before a pause came between.
+    cause: AttemptTrigger,
+    /// Whether the same try may already have gone out.
+    pub resumed: bool,
     /// When it started.
     pub started_at: Timestamp,
     /// The automatic retry that stands behind a manual try.
     automatic_due: Option<Timestamp>,
-    /// Somebody asked for another try.
-    retry_asked: bool,
+    /// Somebody asked for another try, so or with many others.
+    retry_asked: Option<AttemptTrigger>,
     /// Somebody gave the event up: no automatic retry follows.
     cancelled: bool,
 }
@@ -37,15 +43,55 @@ pub struct Flight {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Input {
     /// Its turn has come: a slot is free and its due time has passed.
-    Start,
+    Start {
+        /// Whether the same try may already have gone out.
+        resumed: bool,
+    },
     /// The try ended.
-    Finished(AttemptSummary),
-    /// Somebody asks for one more try.
-    RetryNow,
+    Finished(Ended),
+    /// Somebody asks for one more try, of this event or of many.
+    Retry(Asked),
     /// Somebody gives it up.
     Cancel,
     /// Whoever made the try is dead.
     Died,
+}
+
+/// How somebody asks for one more try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// For this event.
+    Manual,
+    /// For many at once.
+    Bulk,
+}
+
+impl Asked {
+    const fn trigger(self) -> AttemptTrigger {
+        match self {
+            Self::Manual => AttemptTrigger::Manual,
+            Self::Bulk => AttemptTrigger::BulkRetry,
+        }
+    }
+}
+
+/// How a try ended, before it is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// When it started.
+    pub started_at: Timestamp,
+    /// Until the answer was complete or the try given up, in milliseconds.
+    pub latency_ms: u32,
+    /// What came back.
+    pub result: AttemptResult,
+    /// When the destination wants to be asked again.
+    pub retry_after: Option<RetryAfter>,
+}
+
+impl Ended {
+    fn at(&self) -> Timestamp {
+        self.started_at.plus_ms(u64::from(self.latency_ms))
+    }
 }
 
 /// The circumstances of a decision.
@@ -53,6 +99,10 @@ pub enum Input {
 pub struct Moment<'a> {
     /// The time.
     pub now: Timestamp,
+    /// The connection's generation: pending events of an earlier one are cancelled.
+    pub generation: u32,
+    /// When the connection's last pause ended.
+    pub unpaused_at: Option<Timestamp>,
     /// The connection's rule as it is now.
     pub retry_rule: Option<&'a RetryRule>,
     /// A sample in 0..=1.
@@ -74,12 +124,7 @@ pub enum Then {
     /// Nothing: it waits for what it waited for.
     Nothing,
     /// Send it.
-    Send {
-        /// The number of the attempt, from 1.
-        number: u32,
-        /// What caused it.
-        trigger: AttemptTrigger,
-    },
+    Send(Try),
     /// It waits for a slot.
     Enqueue,
     /// It waits for its due time.
@@ -91,6 +136,50 @@ pub enum Then {
     Settle,
     /// The input is refused: the event has settled with this status.
     Refuse(EventStatus),
+}
+
+/// A try to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Try {
+    /// Its number, from 1.
+    pub number: u32,
+    /// What caused it.
+    pub trigger: AttemptTrigger,
+    /// Whether the same try may already have gone out.
+    pub resumed: bool,
+    /// What follows if it is refused, as far as that is known before.
+    pub follow_up: FollowUp,
+}
+
+/// What follows a refused try by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FollowUp {
+    /// Nothing.
+    Nothing,
+    /// The automatic retry that stands behind a manual try.
+    At(Timestamp),
+    /// What the rule says.
+    ByRule {
+        /// The automatic retry it would be, from 1.
+        number: u32,
+        /// When the first attempt was made; `None` when this is it.
+        first_attempt_at: Option<Timestamp>,
+    },
+}
+
+impl FollowUp {
+    /// How long after `now` it would come, in milliseconds, leaving jitter aside.
+    #[must_use]
+    pub fn delay_ms(self, rule: Option<&RetryRule>, now: Timestamp) -> Option<u64> {
+        let due_at = match self {
+            Self::Nothing => None,
+            Self::At(due_at) => Some(due_at),
+            Self::ByRule { number, first_attempt_at } => {
+                rule.and_then(|rule| rule.due_at(number, first_attempt_at.unwrap_or(now), now, 0.0))
+            }
+        };
+        due_at.map(|due_at| due_at.ms_since(now))
+    }
 }
 
 /// The next state and how to get there.
@@ -116,10 +205,10 @@ impl Delivery {
     pub fn step(self, input: Input, at: &Moment<'_>) -> Step {
         let before = cfg!(debug_assertions).then(|| self.clone());
         let step = match input {
-            Input::Start => self.start(at),
-            Input::Finished(attempt) => self.finish(attempt, at),
-            Input::RetryNow => self.retry_now(at),
-            Input::Cancel => self.cancel(),
+            Input::Start { resumed } => self.start(resumed, at),
+            Input::Finished(ended) => self.finish(ended, at),
+            Input::Retry(asked) => self.retry(asked, at),
+            Input::Cancel => self.cancel(at),
             Input::Died => self.died(at),
         };
         if let Some(before) = before {
@@ -129,55 +218,85 @@ impl Delivery {
         step
     }
 
-    fn start(mut self, at: &Moment<'_>) -> Step {
+    fn start(mut self, resumed: bool, at: &Moment<'_>) -> Step {
         if self.flight.is_some() {
             return self.unchanged(Then::Nothing);
         }
-        let (trigger, automatic_due) = match self.event.phase {
-            Phase::Ready { trigger, automatic_due, .. } => (trigger, automatic_due),
-            Phase::Waiting { due_at } if due_at <= at.now => (AttemptTrigger::Automatic, None),
+        let (cause, due_at, automatic_due) = match self.effective(at) {
+            Phase::Ready { due_at, trigger, automatic_due } => (trigger, due_at, automatic_due),
+            Phase::Waiting { due_at } if due_at <= at.now => (AttemptTrigger::Automatic, due_at, None),
             // The timer was early or of another try.
             Phase::Waiting { due_at } => return self.unchanged(Then::Timer { due_at }),
-            Phase::Successful | Phase::Failed | Phase::Cancelled => return self.unchanged(Then::Settle),
+            Phase::Successful | Phase::Failed | Phase::Cancelled { .. } => return self.unchanged(Then::Settle),
         };
-        self.flight = Some(Flight { trigger, started_at: at.now, automatic_due, retry_asked: false, cancelled: false });
+        let held = at.unpaused_at.is_some_and(|unpaused_at| due_at <= unpaused_at);
+        let trigger = if held { AttemptTrigger::Unpause } else { cause };
+        let started_at = at.now;
+        self.flight =
+            Some(Flight { trigger, cause, resumed, started_at, automatic_due, retry_asked: None, cancelled: false });
+        let follow_up = match (cause, automatic_due) {
+            (AttemptTrigger::Manual | AttemptTrigger::BulkRetry, None) => FollowUp::Nothing,
+            (AttemptTrigger::Manual | AttemptTrigger::BulkRetry, Some(due_at)) => FollowUp::At(due_at),
+            (AttemptTrigger::Initial | AttemptTrigger::Automatic | AttemptTrigger::Unpause, _) => FollowUp::ByRule {
+                number: self.event.automatic_used + 1 + u32::from(cause == AttemptTrigger::Automatic),
+                first_attempt_at: self.event.attempts.first().map(|first| first.started_at),
+            },
+        };
         let number = next_number(&self.event);
-        self.unchanged(Then::Send { number, trigger })
+        self.unchanged(Then::Send(Try { number, trigger, resumed, follow_up }))
     }
 
-    fn finish(mut self, attempt: AttemptSummary, at: &Moment<'_>) -> Step {
-        let Some(flight) = self.flight.take() else {
+    fn finish(mut self, ended: Ended, at: &Moment<'_>) -> Step {
+        let Some(mut flight) = self.flight.take() else {
             // A late word of a try that was given up for dead.
-            return self.at_rest_again();
+            return self.at_rest_again(at);
         };
-        if flight.trigger == AttemptTrigger::Automatic {
+        if self.is_cut(at) {
+            flight.cancelled = true;
+            self.event.phase = Phase::Cancelled { unsent: None };
+        }
+        if flight.cause == AttemptTrigger::Automatic {
             self.event.automatic_used += 1;
         }
-        self.event.attempts.push(attempt);
-        let given_up = matches!(self.event.phase, Phase::Cancelled);
-        let (phase, then) = if given_up {
-            (Phase::Cancelled, Then::Settle)
-        } else if attempt.result.is_success() {
-            (Phase::Successful, Then::Settle)
-        } else {
-            self.refused(flight, attempt.ended_at(), at)
+        let refused_anyway =
+            ended.result.status().is_some_and(|status| at.retry_rule.is_some_and(|rule| rule.refuses(status)));
+        let accepted = ended.result.is_2xx() && !refused_anyway;
+        let given_up = matches!(self.event.phase, Phase::Cancelled { .. });
+        let (status, phase, then) = match (accepted, given_up) {
+            (true, true) => (AttemptStatus::Successful, self.event.phase, Then::Settle),
+            (true, false) => (AttemptStatus::Successful, Phase::Successful, Then::Settle),
+            (false, true) => (AttemptStatus::Cancelled, self.event.phase, Then::Settle),
+            (false, false) => {
+                let (phase, then) = self.refused(flight, &ended, at);
+                (AttemptStatus::Failed, phase, then)
+            }
         };
+        let attempt = AttemptSummary {
+            trigger: flight.trigger,
+            resumed: flight.resumed,
+            status,
+            started_at: ended.started_at,
+            latency_ms: ended.latency_ms,
+            result: ended.result,
+        };
+        self.event.attempts.push(attempt);
         self.event.phase = phase;
         self.recorded(Record::Attempt(attempt), then)
     }
 
     /// Where a refused try leads.
-    fn refused(&self, flight: Flight, failed_at: Timestamp, at: &Moment<'_>) -> (Phase, Then) {
-        let automatic_due = match flight.trigger {
+    fn refused(&self, flight: Flight, ended: &Ended, at: &Moment<'_>) -> (Phase, Then) {
+        let automatic_due = match flight.cause {
             _ if flight.cancelled => None,
-            AttemptTrigger::Manual => flight.automatic_due,
-            AttemptTrigger::Initial | AttemptTrigger::Automatic => at.retry_rule.and_then(|rule| {
-                let first = self.event.attempts.first().map_or(failed_at, |first| first.started_at);
-                rule.due_at(self.event.automatic_used + 1, first, failed_at, at.jitter)
+            AttemptTrigger::Manual | AttemptTrigger::BulkRetry => flight.automatic_due.and_then(|due_at| {
+                ended.retry_after.map_or(Some(due_at), |asked| Some(due_at.max(asked.due_at(ended.at())?)))
             }),
+            AttemptTrigger::Initial | AttemptTrigger::Automatic | AttemptTrigger::Unpause => {
+                self.automatic_due(ended, at)
+            }
         };
-        if flight.retry_asked {
-            let phase = Phase::Ready { due_at: at.now, trigger: AttemptTrigger::Manual, automatic_due };
+        if let Some(trigger) = flight.retry_asked {
+            let phase = Phase::Ready { due_at: at.now, trigger, automatic_due };
             return (phase, Then::Enqueue);
         }
         match automatic_due {
@@ -186,66 +305,100 @@ impl Delivery {
         }
     }
 
-    fn retry_now(mut self, at: &Moment<'_>) -> Step {
+    /// When the next automatic retry is due: when the destination asked for it, otherwise as the rule says.
+    fn automatic_due(&self, ended: &Ended, at: &Moment<'_>) -> Option<Timestamp> {
+        let failed_at = ended.at();
+        let first = self.event.attempts.first().map_or(ended.started_at, |first| first.started_at);
+        let number = self.event.automatic_used + 1;
+        match ended.retry_after {
+            Some(asked) => {
+                asked.due_at(failed_at).filter(|due_at| number <= RETRIES_MAX && *due_at <= first.plus_ms(DELAY_MS_MAX))
+            }
+            None => at
+                .retry_rule
+                .filter(|rule| rule.covers(ended.result))
+                .and_then(|rule| rule.due_at(number, first, failed_at, at.jitter)),
+        }
+    }
+
+    fn retry(mut self, asked: Asked, at: &Moment<'_>) -> Step {
+        if self.is_cut(at) {
+            self.event.phase = Phase::Cancelled { unsent: None };
+            if let Some(flight) = &mut self.flight {
+                flight.cancelled = true;
+            }
+        }
+        let trigger = asked.trigger();
         let automatic_due = match (&mut self.flight, self.event.phase) {
-            (Some(flight), _) if flight.retry_asked => return self.unchanged(Then::Nothing),
+            (Some(flight), _) if flight.retry_asked.is_some() => return self.unchanged(Then::Nothing),
             (None, Phase::Ready { .. }) => return self.unchanged(Then::Nothing),
             (Some(flight), phase) => {
-                flight.retry_asked = true;
+                flight.retry_asked = Some(trigger);
                 // Should this process end before the try does, the try that was cut off stands behind the manual one.
-                match flight.trigger {
+                match flight.cause {
                     _ if flight.cancelled => None,
-                    AttemptTrigger::Manual => flight.automatic_due,
-                    AttemptTrigger::Initial | AttemptTrigger::Automatic => phase.due_at(),
+                    AttemptTrigger::Manual | AttemptTrigger::BulkRetry => flight.automatic_due,
+                    AttemptTrigger::Initial | AttemptTrigger::Automatic | AttemptTrigger::Unpause => phase.due_at(),
                 }
             }
             (None, Phase::Waiting { due_at }) => Some(due_at),
-            (None, Phase::Successful | Phase::Failed | Phase::Cancelled) => None,
+            (None, Phase::Successful | Phase::Failed | Phase::Cancelled { .. }) => None,
         };
-        self.event.phase = Phase::Ready { due_at: at.now, trigger: AttemptTrigger::Manual, automatic_due };
+        self.event.phase = Phase::Ready { due_at: at.now, trigger, automatic_due };
+        self.event.generation = at.generation;
         let then = if self.flight.is_some() { Then::Nothing } else { Then::Enqueue };
         self.recorded(Record::Transition, then)
     }
 
-    fn cancel(mut self) -> Step {
-        match self.event.phase {
-            Phase::Ready { .. } | Phase::Waiting { .. } => {}
-            Phase::Cancelled if self.flight.is_some() => return self.unchanged(Then::Nothing),
-            Phase::Cancelled => return self.unchanged(Then::Settle),
+    fn cancel(mut self, at: &Moment<'_>) -> Step {
+        let unsent = match self.effective(at) {
+            Phase::Ready { due_at, trigger, .. } => Unsent { trigger, due_at },
+            Phase::Waiting { due_at } => Unsent { trigger: AttemptTrigger::Automatic, due_at },
+            Phase::Cancelled { .. } if self.flight.is_some() => return self.unchanged(Then::Nothing),
+            Phase::Cancelled { .. } => return self.unchanged(Then::Settle),
             Phase::Successful => return self.unchanged(Then::Refuse(EventStatus::Successful)),
             Phase::Failed => return self.unchanged(Then::Refuse(EventStatus::Failed)),
-        }
-        self.event.phase = Phase::Cancelled;
-        let then = match &mut self.flight {
+        };
+        let (unsent, then) = match &mut self.flight {
             Some(flight) => {
                 flight.cancelled = true;
-                flight.retry_asked = false;
-                Then::Nothing
+                flight.retry_asked = None;
+                (None, Then::Nothing)
             }
-            None => Then::Settle,
+            None => (Some(unsent), Then::Settle),
         };
+        self.event.phase = Phase::Cancelled { unsent };
         self.recorded(Record::Transition, then)
     }
 
     fn died(self, at: &Moment<'_>) -> Step {
         let Some(flight) = self.flight else {
-            return self.at_rest_again();
+            return self.at_rest_again(at);
         };
-        let attempt = AttemptSummary {
-            trigger: flight.trigger,
+        let ended = Ended {
             started_at: flight.started_at,
             latency_ms: u32::try_from(at.now.ms_since(flight.started_at)).unwrap_or(u32::MAX),
             result: AttemptResult::Failed { error: ErrorCode::InternalError, status: None },
+            retry_after: None,
         };
-        self.finish(attempt, at)
+        self.finish(ended, at)
+    }
+
+    fn effective(&self, at: &Moment<'_>) -> Phase {
+        self.event.phase.effective(self.event.generation, Standing { paused: false, generation: at.generation })
+    }
+
+    /// Whether what is stored as pending is cancelled, because its connection was disabled or deleted since.
+    fn is_cut(&self, at: &Moment<'_>) -> bool {
+        !self.event.phase.is_settled() && self.event.generation < at.generation
     }
 
     /// What an event without a try waits for.
-    fn at_rest_again(self) -> Step {
-        let then = match self.event.phase {
+    fn at_rest_again(self, at: &Moment<'_>) -> Step {
+        let then = match self.effective(at) {
             Phase::Ready { .. } => Then::Enqueue,
             Phase::Waiting { due_at } => Then::Timer { due_at },
-            Phase::Successful | Phase::Failed | Phase::Cancelled => Then::Settle,
+            Phase::Successful | Phase::Failed | Phase::Cancelled { .. } => Then::Settle,
         };
         self.unchanged(then)
     }

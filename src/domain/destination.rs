@@ -65,8 +65,21 @@ pub enum DestinationAuth {
 /// An HTTP endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpDestination {
-    /// Absolute http or https URL, checked when it was set.
-    pub url: String,
+    /// Absolute http or https URL, checked when it was set; without one an attempt fails with `MISSING_URL`.
+    pub url: Option<String>,
+    /// Overrides the request's method.
+    pub http_method: Option<HttpMethod>,
+    /// Whether what follows the token in the request's path, and its query, are left out.
+    pub path_forwarding_disabled: bool,
+    /// Credentials.
+    pub auth: DestinationAuth,
+}
+
+/// The other end of a `listen` session. While there is none, its events are ignored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CliDestination {
+    /// The path behind the local server's address, beginning with `/`.
+    pub path: String,
     /// Overrides the request's method.
     pub http_method: Option<HttpMethod>,
     /// Whether what follows the token in the request's path, and its query, are left out.
@@ -80,6 +93,8 @@ pub struct HttpDestination {
 pub enum DestinationKind {
     /// Delivered over HTTP.
     Http(HttpDestination),
+    /// Handed to whoever listens.
+    Cli(CliDestination),
     /// Answers 200 inside the gateway, for trying things out.
     MockApi,
 }
@@ -97,6 +112,8 @@ pub struct Destination {
     pub kind: DestinationKind,
     /// Set while nothing is sent to it.
     pub disabled_at: Option<Timestamp>,
+    /// Set for ever; its connections are deleted with it.
+    pub deleted_at: Option<Timestamp>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it last changed.

@@ -152,7 +152,11 @@ pub fn decide(
             connection.paused_at.get_or_insert(now);
             changes
         }),
-        Command::Unpause(id) => change(configuration, id, now, |connection| connection.paused_at.take().is_some()),
+        Command::Unpause(id) => change(configuration, id, now, |connection| {
+            let changes = connection.paused_at.take().is_some();
+            connection.unpaused_at = if changes { Some(now) } else { connection.unpaused_at };
+            changes
+        }),
     }
 }
 
@@ -200,7 +204,10 @@ fn create_connection(
         destination_id,
         rules: new.rules,
         paused_at: None,
+        unpaused_at: None,
         disabled_at: None,
+        deleted_at: None,
+        generation: 0,
         created_at: now,
         updated_at: now,
         version: 1,
@@ -236,6 +243,7 @@ fn source_of(new: NewSource, now: Timestamp, id: SourceId, token: SourceToken) -
         kind: new.kind,
         allowed_http_methods: new.allowed_http_methods,
         disabled_at: None,
+        deleted_at: None,
         created_at: now,
         updated_at: now,
         version: 1,
@@ -249,6 +257,7 @@ fn destination_of(new: NewDestination, now: Timestamp, id: DestinationId) -> Des
         description: new.description,
         kind: new.kind,
         disabled_at: None,
+        deleted_at: None,
         created_at: now,
         updated_at: now,
         version: 1,
@@ -316,8 +325,10 @@ fn check_destination(new: &NewDestination, place: &str) -> Result<(), ConfigErro
     check_name(&new.name, &format!("{place}name"))?;
     check_description(new.description.as_deref(), &format!("{place}description"))?;
     match &new.kind {
-        DestinationKind::Http(http) => check_url(&http.url, format!("{place}config.url")),
-        DestinationKind::MockApi => Ok(()),
+        DestinationKind::Http(http) => {
+            http.url.as_ref().map_or(Ok(()), |url| check_url(url, format!("{place}config.url")))
+        }
+        DestinationKind::Cli(_) | DestinationKind::MockApi => Ok(()),
     }
 }
 

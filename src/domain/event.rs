@@ -29,7 +29,28 @@ pub enum Phase {
     /// Given up.
     Failed,
     /// Stopped by somebody.
-    Cancelled,
+    Cancelled {
+        /// The try that will not be made; `None` when one was under way.
+        unsent: Option<Unsent>,
+    },
+}
+
+/// A try that was planned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unsent {
+    /// What would have caused it.
+    pub trigger: AttemptTrigger,
+    /// When it was due.
+    pub due_at: Timestamp,
+}
+
+/// What the state of its connection says about an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// Nothing new is sent.
+    pub paused: bool,
+    /// [`Connection::generation`](super::Connection::generation): pending events of an earlier one are cancelled.
+    pub generation: u32,
 }
 
 impl Phase {
@@ -38,7 +59,23 @@ impl Phase {
     pub const fn due_at(&self) -> Option<Timestamp> {
         match self {
             Self::Ready { due_at, .. } | Self::Waiting { due_at } => Some(*due_at),
-            Self::Successful | Self::Failed | Self::Cancelled => None,
+            Self::Successful | Self::Failed | Self::Cancelled { .. } => None,
+        }
+    }
+
+    /// The phase as it stands now: what is stored as pending is cancelled when its connection was disabled or deleted since,
+    /// which is one record for however many events.
+    #[must_use]
+    pub fn effective(self, generation: u32, standing: Standing) -> Self {
+        if generation >= standing.generation {
+            return self;
+        }
+        match self {
+            Self::Ready { due_at, trigger, .. } => Self::Cancelled { unsent: Some(Unsent { trigger, due_at }) },
+            Self::Waiting { due_at } => {
+                Self::Cancelled { unsent: Some(Unsent { trigger: AttemptTrigger::Automatic, due_at }) }
+            }
+            Self::Successful | Self::Failed | Self::Cancelled { .. } => self,
         }
     }
 
@@ -85,16 +122,16 @@ impl EventStatus {
         Self::ALL.into_iter().find(|status| status.as_str() == text)
     }
 
-    /// The one place where a status comes from: what is stored, whether the connection is paused, and the time.
+    /// The one place where a status comes from: what is stored, what its connection's state makes of it, and the time.
     #[must_use]
-    pub fn derive(phase: &Phase, paused: bool, now: Timestamp) -> Self {
-        match phase {
-            Phase::Ready { .. } if paused => Self::Hold,
-            Phase::Waiting { due_at } if paused && *due_at <= now => Self::Hold,
+    pub fn derive(phase: Phase, generation: u32, standing: Standing, now: Timestamp) -> Self {
+        match phase.effective(generation, standing) {
+            Phase::Ready { .. } if standing.paused => Self::Hold,
+            Phase::Waiting { due_at } if standing.paused && due_at <= now => Self::Hold,
             Phase::Ready { .. } => Self::Queued,
             Phase::Waiting { .. } | Phase::Failed => Self::Failed,
             Phase::Successful => Self::Successful,
-            Phase::Cancelled => Self::Cancelled,
+            Phase::Cancelled { .. } => Self::Cancelled,
         }
     }
 }
@@ -118,8 +155,10 @@ pub struct Event {
     pub created_at: Timestamp,
     /// Counts its transitions, from 0.
     pub version: u32,
-    /// Where it stands.
+    /// Where it stands, but for what [`Phase::effective`] makes of it.
     pub phase: Phase,
+    /// The connection's generation when it was last made ready: by being accepted or by being asked for again.
+    pub generation: u32,
     /// Automatic retries used up.
     pub automatic_used: u32,
     /// Every try so far, in order.
@@ -141,6 +180,7 @@ impl Event {
             created_at: at,
             version: 0,
             phase: Phase::Ready { due_at: at, trigger: AttemptTrigger::Initial, automatic_due: None },
+            generation: route.generation,
             automatic_used: 0,
             attempts: Vec::new(),
         }
@@ -158,13 +198,19 @@ impl Event {
         self.phase.due_at().map(|due| (due, self.seq))
     }
 
+    /// Its public status.
+    #[must_use]
+    pub fn status(&self, standing: Standing, now: Timestamp) -> EventStatus {
+        EventStatus::derive(self.phase, self.generation, standing, now)
+    }
+
     /// When the next automatic retry is due, as the API shows it.
     #[must_use]
-    pub fn next_attempt_at(&self) -> Option<Timestamp> {
-        match self.phase {
+    pub fn next_attempt_at(&self, standing: Standing) -> Option<Timestamp> {
+        match self.phase.effective(self.generation, standing) {
             Phase::Ready { automatic_due, .. } => automatic_due,
             Phase::Waiting { due_at } => Some(due_at),
-            Phase::Successful | Phase::Failed | Phase::Cancelled => None,
+            Phase::Successful | Phase::Failed | Phase::Cancelled { .. } => None,
         }
     }
 

@@ -25,6 +25,8 @@ pub struct Request {
     pub headers: Vec<(String, Bytes)>,
     /// As it came.
     pub body: Bytes,
+    /// Whether the body went on: of a rejected request only its beginning is kept.
+    pub body_truncated: bool,
     /// Who sent it, as far as we can tell.
     pub client_ip: Option<IpAddr>,
 }
@@ -36,21 +38,109 @@ pub struct Route {
     pub connection_id: ConnectionId,
     /// Its destination at that moment.
     pub destination_id: DestinationId,
+    /// The connection's generation at that moment.
+    pub generation: u32,
 }
 
-/// Why no event came of a request although it was well-formed.
+/// Why a connection made no event of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum IgnoredCause {
+    /// It or its destination is disabled.
+    Disabled,
+    /// Its destination is a `listen` session and there is none.
+    CliDisconnected,
+}
+
+impl IgnoredCause {
+    /// Each cause with its stored number and the API's word. Numbers are never reused.
+    const TABLE: [(Self, u8, &'static str); 2] =
+        [(Self::Disabled, 1, "DISABLED"), (Self::CliDisconnected, 2, "CLI_DISCONNECTED")];
+
+    /// The API's word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        Self::TABLE[self as usize].2
+    }
+
+    /// Its number on disk.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        Self::TABLE[self as usize].1
+    }
+
+    /// Reads a number from disk.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::TABLE.into_iter().find(|row| row.1 == number).map(|row| row.0)
+    }
+}
+
+/// A branch of the fan-out that made no event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ignored {
+    /// The connection.
+    pub connection_id: ConnectionId,
+    /// Why.
+    pub cause: IgnoredCause,
+}
+
+/// Why nothing came of a request at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the words are the API's")]
 pub enum RejectionCause {
-    /// Nothing listens to the source.
     NoConnection,
+    SourceDisabled,
+    UnsupportedHttpMethod,
+    UnsupportedContentType,
+    UnparsableJson,
+    PayloadTooLarge,
+    VerificationFailed,
+    IngestionFatal,
 }
 
 impl RejectionCause {
+    /// Each cause with its stored number and the API's word. Numbers are never reused.
+    const TABLE: [(Self, u8, &'static str); 8] = [
+        (Self::NoConnection, 1, "NO_CONNECTION"),
+        (Self::SourceDisabled, 2, "SOURCE_DISABLED"),
+        (Self::UnsupportedHttpMethod, 3, "UNSUPPORTED_HTTP_METHOD"),
+        (Self::UnsupportedContentType, 4, "UNSUPPORTED_CONTENT_TYPE"),
+        (Self::UnparsableJson, 5, "UNPARSABLE_JSON"),
+        (Self::PayloadTooLarge, 6, "PAYLOAD_TOO_LARGE"),
+        (Self::VerificationFailed, 7, "VERIFICATION_FAILED"),
+        (Self::IngestionFatal, 8, "INGESTION_FATAL"),
+    ];
+
     /// The API's word.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::NoConnection => "NO_CONNECTION",
+    pub fn as_str(self) -> &'static str {
+        Self::TABLE[self as usize].2
+    }
+
+    /// Its number on disk.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        Self::TABLE[self as usize].1
+    }
+
+    /// Reads a number from disk.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::TABLE.into_iter().find(|row| row.1 == number).map(|row| row.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cause_stands_at_its_own_place_of_its_table() {
+        for (place, (cause, ..)) in RejectionCause::TABLE.into_iter().enumerate() {
+            assert_eq!(cause as usize, place);
+        }
+        for (place, (cause, ..)) in IgnoredCause::TABLE.into_iter().enumerate() {
+            assert_eq!(cause as usize, place);
         }
     }
 }

@@ -50,6 +50,8 @@ pub struct Source {
     pub allowed_http_methods: Vec<HttpMethod>,
     /// Set while it takes no requests.
     pub disabled_at: Option<Timestamp>,
+    /// Set for ever: its URL leads nowhere any more.
+    pub deleted_at: Option<Timestamp>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it last changed.

@@ -15,7 +15,10 @@ pub use self::{
 };
 use crate::{
     clock::Clock,
-    domain::{Configuration, RejectionCause, Request, RequestId, Route, Source, Timestamp},
+    domain::{
+        Configuration, Connection, DestinationKind, Ignored, IgnoredCause, RejectionCause, Request, RequestId, Route,
+        Source, Timestamp,
+    },
     store::{Accepted, NewRequest, Store, StoreError},
 };
 
@@ -138,10 +141,20 @@ fn new_request(
     }
     let routes: Vec<Route> = connections
         .iter()
-        .filter(|connection| connection.disabled_at.is_none())
-        .map(|connection| Route { connection_id: connection.id, destination_id: connection.destination_id })
+        .filter(|connection| ignored_cause(configuration, connection).is_none())
+        .map(|connection| Route {
+            connection_id: connection.id,
+            destination_id: connection.destination_id,
+            generation: connection.generation,
+        })
         .collect();
-    let rejection = routes.is_empty().then_some(RejectionCause::NoConnection);
+    let ignored = connections
+        .iter()
+        .filter_map(|connection| {
+            ignored_cause(configuration, connection).map(|cause| Ignored { connection_id: connection.id, cause })
+        })
+        .collect();
+    let rejection = connections.is_empty().then_some(RejectionCause::NoConnection);
     let request = Request {
         id,
         source_id: source.id,
@@ -151,9 +164,26 @@ fn new_request(
         query: arrival.query,
         headers: arrival.headers,
         body: arrival.body,
+        body_truncated: false,
         client_ip: arrival.client_ip,
     };
-    Ok(NewRequest { request: Arc::new(request), routes, rejection, body_permit: Some(Arc::new(arrival.permit)) })
+    Ok(NewRequest {
+        request: Arc::new(request),
+        routes,
+        ignored,
+        rejection,
+        body_permit: Some(Arc::new(arrival.permit)),
+    })
+}
+
+/// Why a connection makes no event of a request now; `None` when it does.
+fn ignored_cause(configuration: &Configuration, connection: &Connection) -> Option<IgnoredCause> {
+    let destination = configuration.destinations.get(&connection.destination_id);
+    match destination.map(|destination| &destination.kind) {
+        _ if !configuration.is_enabled(connection) => Some(IgnoredCause::Disabled),
+        Some(DestinationKind::Cli(_)) => Some(IgnoredCause::CliDisconnected),
+        Some(DestinationKind::Http(_) | DestinationKind::MockApi) | None => None,
+    }
 }
 
 #[cfg(test)]
@@ -170,6 +200,7 @@ mod tests {
             kind: "WEBHOOK".to_owned(),
             allowed_http_methods: vec![HttpMethod::Post],
             disabled_at: None,
+            deleted_at: None,
             created_at: Timestamp::EPOCH,
             updated_at: Timestamp::EPOCH,
             version: 1,
@@ -188,7 +219,10 @@ mod tests {
                 destination_id: DestinationId::from_bits(number + 100),
                 rules: vec![],
                 paused_at: None,
+                unpaused_at: None,
+                generation: 0,
                 disabled_at: disabled.contains(&number).then_some(Timestamp::EPOCH),
+                deleted_at: None,
                 created_at: Timestamp::EPOCH,
                 updated_at: Timestamp::EPOCH,
                 version: 1,
@@ -221,9 +255,15 @@ mod tests {
 
     #[test]
     fn a_request_that_nothing_listens_to_says_so() {
-        for configuration in [connected(0, &[]), connected(2, &[0, 1])] {
-            assert_eq!(routed(&configuration).unwrap().rejection, Some(RejectionCause::NoConnection));
-        }
+        assert_eq!(routed(&connected(0, &[])).unwrap().rejection, Some(RejectionCause::NoConnection));
+    }
+
+    #[test]
+    fn a_disabled_connection_ignores_a_request_and_does_not_reject_it() {
+        let new = routed(&connected(2, &[0, 1])).unwrap();
+        let causes: Vec<_> = new.ignored.iter().map(|ignored| (ignored.connection_id.bits(), ignored.cause)).collect();
+        assert_eq!(causes, [(0, IgnoredCause::Disabled), (1, IgnoredCause::Disabled)]);
+        assert_eq!((new.routes.len(), new.rejection), (0, None));
     }
 
     #[test]

@@ -26,8 +26,8 @@ use std::{
 use tokio::sync::oneshot;
 
 use crate::domain::{
-    AttemptId, AttemptRecord, ConfigItem, Configuration, ConnectionId, Event, EventId, RejectionCause, Request,
-    RequestId, Route, Seq, Timestamp,
+    AttemptId, AttemptRecord, ConfigItem, Configuration, ConnectionId, Event, EventId, Ignored, RejectionCause,
+    Request, RequestId, Route, Seq, Timestamp,
 };
 pub use query::{EventFilter, EventPage, Histogram, PageRequest, SeqBound};
 
@@ -158,7 +158,9 @@ pub struct NewRequest {
     pub request: Arc<Request>,
     /// One event for each, in this order; at most 10 000.
     pub routes: Vec<Route>,
-    /// Why there is none, when `routes` is empty.
+    /// Connections that made none, and why.
+    pub ignored: Vec<Ignored>,
+    /// Why there is none at all; then `routes` and `ignored` are empty.
     pub rejection: Option<RejectionCause>,
     /// Rides along to the deliveries with the request and frees the memory budget when the last holder drops it. Without
     /// it there is no memory for that: deliveries are told where the request lies only.

@@ -1,6 +1,6 @@
 //! What can be asked about events: filters, pages, histograms. Every implementation answers the same.
 
-use crate::domain::{ConnectionId, DestinationId, Event, EventStatus, Seq, SourceId, Timestamp};
+use crate::domain::{ConnectionId, DestinationId, Event, EventStatus, Seq, SourceId, Standing, Timestamp};
 
 /// Which events. Empty lists and `None` do not restrict; what is given must all hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,16 +22,16 @@ pub struct EventFilter {
 }
 
 impl EventFilter {
-    /// Whether an event matches, given whether its connection is paused.
+    /// Whether an event matches, given what its connection's state makes of its events.
     #[must_use]
-    pub fn matches(&self, event: &Event, paused: bool, now: Timestamp) -> bool {
+    pub fn matches(&self, event: &Event, standing: Standing, now: Timestamp) -> bool {
         let any = |empty: bool, holds: bool| empty || holds;
         any(self.connections.is_empty(), self.connections.contains(&event.connection_id))
             && any(self.sources.is_empty(), self.sources.contains(&event.source_id))
             && any(self.destinations.is_empty(), self.destinations.contains(&event.destination_id))
             && self.created_from.is_none_or(|from| event.created_at >= from)
             && self.created_before.is_none_or(|before| event.created_at < before)
-            && any(self.statuses.is_empty(), self.statuses.contains(&EventStatus::derive(&event.phase, paused, now)))
+            && any(self.statuses.is_empty(), self.statuses.contains(&event.status(standing, now)))
             && any(self.response_statuses.is_empty(), {
                 let status = event.attempts.last().and_then(|attempt| attempt.result.status());
                 status.is_some_and(|status| {

@@ -32,7 +32,7 @@ impl ConnectionActor {
             // Nothing changes, so nothing needs to be held in memory.
             let answer = match step.then {
                 Then::Refuse(status) => Err(ActionError::AlreadySettled { status }),
-                Then::Nothing | Then::Send { .. } | Then::Enqueue | Then::Timer { .. } | Then::Settle => {
+                Then::Nothing | Then::Send(_) | Then::Enqueue | Then::Timer { .. } | Then::Settle => {
                     Ok(step.next.event)
                 }
             };

@@ -9,7 +9,11 @@ use super::{
     },
     ConnectionActor, Fresh, Live,
 };
-use crate::domain::{AttemptRecord, AttemptSummary, Request, Seq, delivery::Input, queue::Return};
+use crate::domain::{
+    AttemptRecord, Request, Seq,
+    delivery::{Asked, Ended, Input},
+    queue::Return,
+};
 
 /// With this many events in the window, large bodies are left to the store.
 const BODIES_EVENTS_MAX: usize = 64;
@@ -21,7 +25,7 @@ const BODY_BYTES_MAX: usize = 16 * 1024;
 #[rtype(result = "()")]
 pub(in crate::actors) struct Finished {
     pub(in crate::actors) seq: Seq,
-    pub(in crate::actors) attempt: AttemptSummary,
+    pub(in crate::actors) ended: Ended,
     pub(in crate::actors) record: AttemptRecord,
 }
 
@@ -70,7 +74,7 @@ impl Handler<Finished> for ConnectionActor {
         }
         let Some(live) = self.live.remove(&finished.seq) else { return };
         self.queue.ended(finished.seq);
-        let step = self.decide(live.delivery.clone(), Input::Finished(finished.attempt));
+        let step = self.decide(live.delivery.clone(), Input::Finished(finished.ended));
         self.perform(live, step, Some(finished.record), None, ctx);
         self.pump(ctx);
     }
@@ -117,7 +121,7 @@ impl Handler<Ask> for ConnectionActor {
 
     fn handle(&mut self, ask: Ask, ctx: &mut Self::Context) {
         match ask {
-            Ask::Retry(row, reply) => self.ask(row, Input::RetryNow, reply, ctx),
+            Ask::Retry(row, reply) => self.ask(row, Input::Retry(Asked::Manual), reply, ctx),
             Ask::Cancel(row, reply) => self.ask(row, Input::Cancel, reply, ctx),
             Ask::PauseChanged(reply) => {
                 self.obey_pause(ctx);

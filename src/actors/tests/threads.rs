@@ -34,7 +34,7 @@ async fn connections_on_arbiters_deliver_everything_once() {
         });
         let connection = connection.unwrap();
         source_id = connection.source_id;
-        routes.push(Route { connection_id: connection.id, destination_id: connection.destination_id });
+        routes.push(Route { connection_id: connection.id, destination_id: connection.destination_id, generation: 0 });
     }
     for n in 1..=REQUESTS {
         let request = Request {
@@ -46,9 +46,16 @@ async fn connections_on_arbiters_deliver_everything_once() {
             query: None,
             headers: Vec::new(),
             body: Bytes::from_static(b"{}"),
+            body_truncated: false,
             client_ip: None,
         };
-        let new = NewRequest { request: Arc::new(request), routes: routes.clone(), rejection: None, body_permit: None };
+        let new = NewRequest {
+            request: Arc::new(request),
+            routes: routes.clone(),
+            ignored: Vec::new(),
+            rejection: None,
+            body_permit: None,
+        };
         store.accept(new).await.unwrap();
     }
     let mut settled = 0;

@@ -1,6 +1,6 @@
 //! What every step of a delivery keeps, named once: asserted in debug builds and checked by the property tests.
 
-use super::{Delivery, Input, Moment, Record, Step, Then};
+use super::{Delivery, Input, Moment, Record, Step, Then, Try};
 use crate::domain::{AttemptTrigger, Phase, rule::RETRIES_MAX};
 
 /// The names of the invariants that a step breaks.
@@ -9,8 +9,8 @@ pub fn broken(before: &Delivery, input: Input, at: &Moment<'_>, step: &Step) -> 
     let checks = [
         ("I2: settled is final, except for a manual retry", settled_is_final(before, input, step)),
         ("I3: automatic attempts stay within the rule's limit", attempts_are_bounded(step)),
-        ("I4: a live delivery waits for exactly one thing", waits_for_one_thing(step)),
-        ("I6: no automatic retry is early", never_early(at, step)),
+        ("I4: a live delivery waits for exactly one thing", waits_for_one_thing(at, step)),
+        ("I6: no automatic retry is early", never_early(before, at, step)),
         ("versions count what is recorded", versions_count_records(before, step)),
     ];
     checks.into_iter().filter(|(_, holds)| !holds).map(|(name, _)| name).collect()
@@ -18,7 +18,7 @@ pub fn broken(before: &Delivery, input: Input, at: &Moment<'_>, step: &Step) -> 
 
 fn settled_is_final(before: &Delivery, input: Input, step: &Step) -> bool {
     let settled = before.flight.is_none() && before.event.phase.is_settled();
-    !settled || matches!(input, Input::RetryNow) || step.next == *before
+    !settled || matches!(input, Input::Retry(_)) || step.next == *before
 }
 
 fn attempts_are_bounded(step: &Step) -> bool {
@@ -27,30 +27,31 @@ fn attempts_are_bounded(step: &Step) -> bool {
     automatic <= RETRIES_MAX as usize
 }
 
-fn waits_for_one_thing(step: &Step) -> bool {
+fn waits_for_one_thing(at: &Moment<'_>, step: &Step) -> bool {
     let flying = step.next.flight.is_some();
+    let phase = step.next.effective(at);
     match step.then {
-        Then::Send { .. } => flying,
-        Then::Nothing => flying || matches!(step.next.event.phase, Phase::Ready { .. }),
-        Then::Enqueue => !flying && matches!(step.next.event.phase, Phase::Ready { .. }),
-        Then::Timer { due_at } => !flying && step.next.event.phase == Phase::Waiting { due_at },
-        Then::Settle => !flying && step.next.event.phase.is_settled(),
-        Then::Refuse(_) => step.next.event.phase.is_settled(),
+        Then::Send(_) => flying,
+        Then::Nothing => flying || matches!(phase, Phase::Ready { .. }),
+        Then::Enqueue => !flying && matches!(phase, Phase::Ready { .. }),
+        Then::Timer { due_at } => !flying && phase == Phase::Waiting { due_at },
+        Then::Settle => !flying && phase.is_settled(),
+        Then::Refuse(_) => phase.is_settled(),
     }
 }
 
-fn never_early(at: &Moment<'_>, step: &Step) -> bool {
+fn never_early(before: &Delivery, at: &Moment<'_>, step: &Step) -> bool {
+    let asked_for =
+        before.flight.is_some_and(|flight| matches!(flight.cause, AttemptTrigger::Manual | AttemptTrigger::BulkRetry));
     match (step.then, step.record) {
         // Sent by the rule: its due time has passed.
-        (Then::Send { trigger: AttemptTrigger::Automatic, .. }, _) => {
+        (Then::Send(Try { trigger: AttemptTrigger::Automatic, .. }), _) => {
             step.next.event.phase.due_at().is_none_or(|due_at| due_at <= at.now)
         }
-        // Scheduled by the rule: not before the failure and its delay.
-        (Then::Timer { due_at }, Some(Record::Attempt(attempt))) => {
-            attempt.trigger == AttemptTrigger::Manual || due_at >= attempt.ended_at()
-        }
+        // Scheduled by the rule or the destination: not before the failure and its delay.
+        (Then::Timer { due_at }, Some(Record::Attempt(attempt))) => asked_for || due_at >= attempt.ended_at(),
         (Then::Timer { .. }, Some(Record::Transition) | None)
-        | (Then::Send { .. } | Then::Nothing | Then::Enqueue | Then::Settle | Then::Refuse(_), _) => true,
+        | (Then::Send(_) | Then::Nothing | Then::Enqueue | Then::Settle | Then::Refuse(_), _) => true,
     }
 }
 

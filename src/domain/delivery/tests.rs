@@ -7,6 +7,13 @@ use crate::domain::{ConnectionId, DestinationId, RequestId, RetryStrategy, Sourc
 
 const T0: Timestamp = Timestamp::from_ms(1_700_000_000_000);
 
+const START: Input = Input::Start { resumed: false };
+const RETRY: Input = Input::Retry(Asked::Manual);
+
+const fn send(number: u32, trigger: AttemptTrigger) -> Then {
+    Then::Send(Try { number, trigger, resumed: false, follow_up: FollowUp::Nothing })
+}
+
 fn event(phase: Phase) -> Event {
     Event {
         seq: 1,
@@ -18,6 +25,7 @@ fn event(phase: Phase) -> Event {
         created_at: T0,
         version: 0,
         phase,
+        generation: 0,
         automatic_used: 0,
         attempts: Vec::new(),
     }
@@ -28,7 +36,12 @@ fn fresh() -> Delivery {
 }
 
 fn rule(count: u32) -> RetryRule {
-    RetryRule { strategy: RetryStrategy::Linear, interval_ms: Some(1000), count: Some(count) }
+    RetryRule {
+        strategy: RetryStrategy::Linear,
+        interval_ms: Some(1000),
+        count: Some(count),
+        response_status_codes: Vec::new(),
+    }
 }
 
 /// Steps through a history with one rule, a moment a second.
@@ -36,29 +49,44 @@ struct Walk {
     delivery: Delivery,
     now: Timestamp,
     rule: Option<RetryRule>,
+    generation: u32,
+    unpaused_at: Option<Timestamp>,
+    /// What every answer asks for.
+    retry_after: Option<RetryAfter>,
 }
 
 impl Walk {
     fn new(delivery: Delivery, count: u32) -> Self {
-        Self { delivery, now: T0, rule: Some(rule(count)) }
+        Self { delivery, now: T0, rule: Some(rule(count)), generation: 0, unpaused_at: None, retry_after: None }
     }
 
     fn input(&mut self, input: Input) -> (Option<Record>, Then) {
-        let at = Moment { now: self.now, retry_rule: self.rule.as_ref(), jitter: 0.0 };
+        let at = Moment {
+            now: self.now,
+            generation: self.generation,
+            unpaused_at: self.unpaused_at,
+            retry_rule: self.rule.as_ref(),
+            jitter: 0.0,
+        };
         let step = self.delivery.clone().step(input, &at);
         self.delivery = step.next;
-        (step.record, step.then)
+        let then = match step.then {
+            // What follows is asked of it in a test of its own.
+            Then::Send(attempt) => Then::Send(Try { follow_up: FollowUp::Nothing, ..attempt }),
+            other => other,
+        };
+        (step.record, then)
     }
 
     fn finish(&mut self, status: u16) -> (Option<Record>, Then) {
         let flight = self.delivery.flight.expect("in flight");
-        let attempt = AttemptSummary {
-            trigger: flight.trigger,
+        let ended = Ended {
             started_at: flight.started_at,
             latency_ms: 0,
             result: AttemptResult::Answered { status },
+            retry_after: self.retry_after,
         };
-        self.input(Input::Finished(attempt))
+        self.input(Input::Finished(ended))
     }
 
     fn phase(&self) -> Phase {
@@ -73,7 +101,7 @@ fn manual(due_at: Timestamp, automatic_due: Option<Timestamp>) -> Phase {
 #[test]
 fn accepted_at_once_is_one_record() {
     let mut walk = Walk::new(fresh(), 3);
-    assert_eq!(walk.input(Input::Start), (None, Then::Send { number: 1, trigger: AttemptTrigger::Initial }));
+    assert_eq!(walk.input(START), (None, send(1, AttemptTrigger::Initial)));
     let (record, then) = walk.finish(204);
     assert!(matches!(record, Some(Record::Attempt(_))));
     assert_eq!((then, walk.phase(), walk.delivery.event.version), (Then::Settle, Phase::Successful, 1));
@@ -82,66 +110,66 @@ fn accepted_at_once_is_one_record() {
 #[test]
 fn refused_waits_and_is_given_up_when_no_retry_is_left() {
     let mut walk = Walk::new(fresh(), 1);
-    walk.input(Input::Start);
+    walk.input(START);
     let due_at = T0.plus_ms(1000);
     assert_eq!(walk.finish(500).1, Then::Timer { due_at });
-    assert_eq!(walk.input(Input::Start), (None, Then::Timer { due_at }), "an early timer is re-armed");
+    assert_eq!(walk.input(START), (None, Then::Timer { due_at }), "an early timer is re-armed");
     walk.now = due_at;
-    assert_eq!(walk.input(Input::Start), (None, Then::Send { number: 2, trigger: AttemptTrigger::Automatic }));
-    assert_eq!(walk.input(Input::Start), (None, Then::Nothing), "a stale timer changes nothing");
+    assert_eq!(walk.input(START), (None, send(2, AttemptTrigger::Automatic)));
+    assert_eq!(walk.input(START), (None, Then::Nothing), "a stale timer changes nothing");
     assert_eq!(walk.finish(500).1, Then::Settle);
     assert_eq!(walk.phase(), Phase::Failed);
-    assert_eq!(walk.input(Input::Start), (None, Then::Settle));
+    assert_eq!(walk.input(START), (None, Then::Settle));
 }
 
 #[test]
 fn a_manual_retry_of_a_waiting_event_keeps_the_automatic_one_behind_it() {
     let mut walk = Walk::new(fresh(), 1);
-    walk.input(Input::Start);
+    walk.input(START);
     walk.finish(500);
     let due_at = T0.plus_ms(1000);
-    assert_eq!(walk.input(Input::RetryNow), (Some(Record::Transition), Then::Enqueue));
+    assert_eq!(walk.input(RETRY), (Some(Record::Transition), Then::Enqueue));
     assert_eq!(walk.phase(), manual(T0, Some(due_at)));
-    assert_eq!(walk.input(Input::RetryNow), (None, Then::Nothing), "it is queued already");
-    assert_eq!(walk.input(Input::Start).1, Then::Send { number: 2, trigger: AttemptTrigger::Manual });
+    assert_eq!(walk.input(RETRY), (None, Then::Nothing), "it is queued already");
+    assert_eq!(walk.input(START).1, send(2, AttemptTrigger::Manual));
     assert_eq!(walk.finish(500).1, Then::Timer { due_at });
     walk.now = due_at;
-    assert_eq!(walk.input(Input::Start).1, Then::Send { number: 3, trigger: AttemptTrigger::Automatic });
+    assert_eq!(walk.input(START).1, send(3, AttemptTrigger::Automatic));
     assert_eq!(walk.finish(500).1, Then::Settle, "manual tries spend nothing and add nothing");
 }
 
 #[test]
 fn a_manual_success_drops_the_automatic_retry() {
     let mut walk = Walk::new(fresh(), 5);
-    walk.input(Input::Start);
+    walk.input(START);
     walk.finish(500);
-    walk.input(Input::RetryNow);
-    walk.input(Input::Start);
+    walk.input(RETRY);
+    walk.input(START);
     assert_eq!(walk.finish(200).1, Then::Settle);
-    assert_eq!((walk.phase(), walk.delivery.event.next_attempt_at()), (Phase::Successful, None));
+    assert_eq!((walk.phase(), walk.delivery.event.next_attempt_at(Standing::default())), (Phase::Successful, None));
 }
 
 #[test]
 fn a_manual_retry_in_flight_means_one_more_try_if_this_one_fails() {
     let mut walk = Walk::new(fresh(), 2);
-    walk.input(Input::Start);
-    assert_eq!(walk.input(Input::RetryNow), (Some(Record::Transition), Then::Nothing));
-    assert_eq!(walk.input(Input::RetryNow), (None, Then::Nothing));
+    walk.input(START);
+    assert_eq!(walk.input(RETRY), (Some(Record::Transition), Then::Nothing));
+    assert_eq!(walk.input(RETRY), (None, Then::Nothing));
     assert_eq!(walk.finish(500).1, Then::Enqueue);
     assert_eq!(walk.phase(), manual(T0, Some(T0.plus_ms(1000))), "with the automatic retry behind it");
     let mut walk = Walk::new(fresh(), 2);
-    walk.input(Input::Start);
-    walk.input(Input::RetryNow);
+    walk.input(START);
+    walk.input(RETRY);
     assert_eq!(walk.finish(200).1, Then::Settle, "success answers it");
 }
 
 #[test]
 fn every_settled_event_can_be_tried_again_by_hand_and_fails_for_good() {
-    for phase in [Phase::Successful, Phase::Failed, Phase::Cancelled] {
+    for phase in [Phase::Successful, Phase::Failed, Phase::Cancelled { unsent: None }] {
         let mut walk = Walk::new(Delivery::at_rest(event(phase)), 5);
-        assert_eq!(walk.input(Input::RetryNow), (Some(Record::Transition), Then::Enqueue));
+        assert_eq!(walk.input(RETRY), (Some(Record::Transition), Then::Enqueue));
         assert_eq!(walk.phase(), manual(T0, None));
-        walk.input(Input::Start);
+        walk.input(START);
         assert_eq!(walk.finish(500).1, Then::Settle);
         assert_eq!(walk.phase(), Phase::Failed, "no automatic retry follows one that was asked for");
     }
@@ -153,7 +181,7 @@ fn cancel_ends_what_waits_and_is_refused_by_what_settled() {
     assert_eq!(walk.input(Input::Cancel), (Some(Record::Transition), Then::Settle));
     assert_eq!(walk.input(Input::Cancel), (None, Then::Settle), "the same answer again");
     let mut walk = Walk::new(fresh(), 5);
-    walk.input(Input::Start);
+    walk.input(START);
     walk.finish(500);
     assert_eq!(walk.input(Input::Cancel), (Some(Record::Transition), Then::Settle));
     for (phase, status) in [(Phase::Successful, EventStatus::Successful), (Phase::Failed, EventStatus::Failed)] {
@@ -166,18 +194,18 @@ fn cancel_ends_what_waits_and_is_refused_by_what_settled() {
 fn a_try_in_flight_ends_after_a_cancel_and_is_recorded() {
     for status in [200, 500] {
         let mut walk = Walk::new(fresh(), 5);
-        walk.input(Input::Start);
+        walk.input(START);
         assert_eq!(walk.input(Input::Cancel), (Some(Record::Transition), Then::Nothing));
         assert_eq!(walk.input(Input::Cancel), (None, Then::Nothing));
         let (record, then) = walk.finish(status);
         assert!(matches!(record, Some(Record::Attempt(_))));
-        assert_eq!((then, walk.phase()), (Then::Settle, Phase::Cancelled));
+        assert_eq!((then, walk.phase()), (Then::Settle, Phase::Cancelled { unsent: None }));
         assert_eq!(walk.delivery.event.attempts.len(), 1);
     }
     let mut walk = Walk::new(fresh(), 5);
-    walk.input(Input::Start);
+    walk.input(START);
     walk.input(Input::Cancel);
-    walk.input(Input::RetryNow);
+    walk.input(RETRY);
     assert_eq!(walk.finish(500).1, Then::Enqueue, "a retry asked after the cancel");
     assert_eq!(walk.phase(), manual(T0, None), "without automatic ones");
 }
@@ -185,7 +213,7 @@ fn a_try_in_flight_ends_after_a_cancel_and_is_recorded() {
 #[test]
 fn a_dead_delivery_is_a_failed_attempt() {
     let mut walk = Walk::new(fresh(), 5);
-    walk.input(Input::Start);
+    walk.input(START);
     walk.now = T0.plus_ms(70);
     assert_eq!(walk.input(Input::Died).1, Then::Timer { due_at: T0.plus_ms(1070) });
     let attempt = walk.delivery.event.attempts[0];
@@ -224,10 +252,10 @@ proptest! {
         let mut asked = 0;
         for act in acts {
             match act {
-                Act::Start => { walk.input(Input::Start); }
+                Act::Start => { walk.input(START); }
                 Act::Finish(status) if walk.delivery.flight.is_some() => { walk.finish(status); }
                 Act::Finish(_) => {}
-                Act::Retry => { asked += 1; walk.input(Input::RetryNow); }
+                Act::Retry => { asked += 1; walk.input(RETRY); }
                 Act::Cancel => { walk.input(Input::Cancel); }
                 Act::Die => { walk.input(Input::Died); }
                 // What memory knew is gone; the row is all there is.
@@ -252,10 +280,10 @@ proptest! {
                 walk.now = walk.now.max(due_at);
                 if crash_at == Some(n) {
                     // I8: the try is cut off before its outcome is known, and made again.
-                    walk.input(Input::Start);
+                    walk.input(START);
                     walk.delivery.flight = None;
                 }
-                walk.input(Input::Start);
+                walk.input(START);
                 schedule.push((walk.now, walk.finish(*status)));
             }
             schedule

@@ -25,7 +25,7 @@ fn source(name: &str) -> NewSource {
 
 fn destination(name: &str, url: &str) -> NewDestination {
     let http = HttpDestination {
-        url: url.to_owned(),
+        url: Some(url.to_owned()),
         http_method: None,
         path_forwarding_disabled: false,
         auth: DestinationAuth::HookdeckSignature,
@@ -119,7 +119,7 @@ fn a_bad_value_is_named_with_its_field() {
 fn retry_rules_have_limits() {
     let with = |count, interval_ms| {
         let mut new = connection("c");
-        let retry = RetryRule { strategy: RetryStrategy::Linear, interval_ms, count };
+        let retry = RetryRule { strategy: RetryStrategy::Linear, interval_ms, count, response_status_codes: vec![] };
         new.rules = vec![Rule::Retry(retry)];
         Command::CreateConnection(new)
     };

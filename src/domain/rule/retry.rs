@@ -1,6 +1,7 @@
 //! The retry rule: how many automatic retries, and when.
 
-use crate::domain::Timestamp;
+use super::StatusCodes;
+use crate::domain::{AttemptResult, Timestamp};
 
 /// Automatic retries an event may have at most.
 pub const RETRIES_MAX: u32 = 50;
@@ -31,9 +32,26 @@ pub struct RetryRule {
     pub interval_ms: Option<u64>,
     /// Automatic retries, at most [`RETRIES_MAX`].
     pub count: Option<u32>,
+    /// Which answers are tried again; empty when none were given.
+    pub response_status_codes: Vec<StatusCodes>,
 }
 
 impl RetryRule {
+    /// Whether a complete answer is taken for a no although it is a 2xx.
+    #[must_use]
+    pub fn refuses(&self, status: u16) -> bool {
+        StatusCodes::take(&self.response_status_codes, status)
+    }
+
+    /// Whether a try that ended so is made again: one without an answer always, others by their status.
+    #[must_use]
+    pub fn covers(&self, result: AttemptResult) -> bool {
+        match result {
+            AttemptResult::Answered { status } => StatusCodes::take(&self.response_status_codes, status),
+            AttemptResult::Failed { .. } => true,
+        }
+    }
+
     /// The delay before automatic retry `number` (from 1), without jitter.
     #[must_use]
     pub fn delay_ms(&self, number: u32) -> u64 {
@@ -83,7 +101,7 @@ mod tests {
     use super::*;
 
     fn rule(strategy: RetryStrategy, interval_ms: u64, count: u32) -> RetryRule {
-        RetryRule { strategy, interval_ms: Some(interval_ms), count: Some(count) }
+        RetryRule { strategy, interval_ms: Some(interval_ms), count: Some(count), response_status_codes: Vec::new() }
     }
 
     #[test]

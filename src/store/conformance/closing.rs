@@ -15,7 +15,7 @@ pub fn a_closed_store_refuses_changes(subject: &mut dyn Subject) {
     assert_eq!((store.accepting(), store.ready()), (Ok(()), Ok(())));
     store.close();
     store.close();
-    let change = Transition { event: moved(&event, Phase::Cancelled), attempt: None };
+    let change = Transition { event: moved(&event, Phase::Cancelled { unsent: None }), attempt: None };
     assert_eq!(store.accept(new_request(request(1), &[1])).wait(), Err(StoreError::Closed));
     assert_eq!(store.record(change.clone()).wait(), Err(StoreError::Closed));
     let item = ConfigItem::Connection(connection(1, 1, None));

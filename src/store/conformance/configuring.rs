@@ -21,6 +21,7 @@ fn source(n: u64, version: u32, token: &str) -> Source {
         kind: "WEBHOOK".to_owned(),
         allowed_http_methods: HttpMethod::ALL.to_vec(),
         disabled_at: Some(START.plus_ms(1)),
+        deleted_at: None,
         created_at: START,
         updated_at: START.plus_ms(2),
         version,
@@ -34,6 +35,7 @@ fn destination(n: u64, kind: DestinationKind) -> Destination {
         description: None,
         kind,
         disabled_at: None,
+        deleted_at: None,
         created_at: START,
         updated_at: START,
         version: 1,
@@ -42,7 +44,7 @@ fn destination(n: u64, kind: DestinationKind) -> Destination {
 
 fn http(auth: DestinationAuth) -> DestinationKind {
     DestinationKind::Http(HttpDestination {
-        url: "https://example.com/hook?key=value".to_owned(),
+        url: Some("https://example.com/hook?key=value".to_owned()),
         http_method: Some(HttpMethod::Put),
         path_forwarding_disabled: true,
         auth,
@@ -52,7 +54,14 @@ fn http(auth: DestinationAuth) -> DestinationKind {
 /// One of every kind and variant.
 fn every_item() -> Vec<ConfigItem> {
     let secret = || Secret::new("s3cret „with“ more");
-    let retry = |strategy, interval_ms, count| Rule::Retry(RetryRule { strategy, interval_ms, count });
+    let retry = |strategy, interval_ms, count| {
+        Rule::Retry(RetryRule {
+            strategy,
+            interval_ms,
+            count,
+            response_status_codes: vec![crate::domain::StatusCodes::parse("!501").unwrap()],
+        })
+    };
     let kinds = [
         DestinationKind::MockApi,
         http(DestinationAuth::HookdeckSignature),

@@ -44,7 +44,7 @@ pub fn request_id(n: u64, at: Timestamp) -> RequestId {
 
 /// Route over connection `n` to destination `n`.
 pub fn route(n: u64) -> Route {
-    Route { connection_id: connection_id(n), destination_id: destination_id(n) }
+    Route { connection_id: connection_id(n), destination_id: destination_id(n), generation: 0 }
 }
 
 /// A small request, number `n`, drawn at [`START`] and later by `n` milliseconds.
@@ -59,6 +59,7 @@ pub fn request(n: u64) -> Request {
         query: None,
         headers: vec![("content-type".to_owned(), Bytes::from_static(b"application/json"))],
         body: Bytes::from(format!("{{\"number\":{n}}}")),
+        body_truncated: false,
         client_ip: None,
     }
 }
@@ -68,6 +69,7 @@ pub fn new_request(request: Request, connections: &[u64]) -> NewRequest {
     NewRequest {
         request: Arc::new(request),
         routes: connections.iter().map(|n| route(*n)).collect(),
+        ignored: Vec::new(),
         rejection: connections.is_empty().then_some(crate::domain::RejectionCause::NoConnection),
         body_permit: None,
     }
@@ -97,6 +99,7 @@ pub fn fresh_event(new: &NewRequest, accepted: &Accepted, index: u16) -> Event {
         created_at: accepted.created_at,
         version: 0,
         phase: Phase::Ready { due_at: accepted.created_at, trigger: AttemptTrigger::Initial, automatic_due: None },
+        generation: 0,
         automatic_used: 0,
         attempts: Vec::new(),
     }
@@ -111,6 +114,8 @@ pub fn moved(event: &Event, phase: Phase) -> Event {
 pub fn tried(event: &Event, at: Timestamp, status: u16, phase: Phase) -> Event {
     let mut event = moved(event, phase);
     event.attempts.push(AttemptSummary {
+        resumed: false,
+        status: crate::domain::AttemptStatus::Failed,
         trigger: AttemptTrigger::Initial,
         started_at: at,
         latency_ms: 12,
@@ -150,7 +155,10 @@ pub fn connection(n: u64, version: u32, paused_at: Option<Timestamp>) -> Connect
         destination_id: destination_id(n),
         rules: Vec::new(),
         paused_at,
+        unpaused_at: None,
+        generation: 0,
         disabled_at: None,
+        deleted_at: None,
         created_at: START,
         updated_at: START,
         version,

@@ -79,6 +79,8 @@ pub fn response_statuses_are_those_of_the_last_attempt(subject: &mut dyn Subject
     attempt(&*store, &first, START, 200, Phase::Successful);
     attempt(&*store, &events[1], START, 503, waiting);
     let summary = |status| AttemptSummary {
+        resumed: false,
+        status: crate::domain::AttemptStatus::Failed,
         trigger: AttemptTrigger::Initial,
         started_at: START,
         latency_ms: 1,

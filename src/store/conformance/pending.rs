@@ -128,7 +128,7 @@ pub fn a_queue_with_equal_due_times_is_walked_by_cursor(subject: &mut dyn Subjec
 
 pub fn a_queue_shows_nothing_settled_and_nothing_of_others(subject: &mut dyn Subject) {
     let events = accept_events(&*subject.store(), 0, &[1, 2, 1, 2, 1, 1]);
-    for (place, phase) in [(0, Phase::Successful), (2, Phase::Failed), (4, Phase::Cancelled)] {
+    for (place, phase) in [(0, Phase::Successful), (2, Phase::Failed), (4, Phase::Cancelled { unsent: None })] {
         attempt(&*subject.store(), &events[place], START, 500, phase);
     }
     attempt(&*subject.store(), &events[3], START, 500, Phase::Waiting { due_at: START.plus_ms(1) });

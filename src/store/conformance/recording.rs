@@ -57,12 +57,12 @@ pub fn a_stale_version_is_refused_and_changes_nothing(subject: &mut dyn Subject)
     refused(subject);
     subject.reopen();
     refused(subject);
-    record(&*subject.store(), moved(&stored, Phase::Cancelled), None);
+    record(&*subject.store(), moved(&stored, Phase::Cancelled { unsent: None }), None);
 }
 
 pub fn an_unknown_event_cannot_be_changed(subject: &mut dyn Subject) {
     let event = accept_events(&*subject.store(), 0, &[1]).remove(0);
-    let unknown = Event { seq: event.seq + 1, index: 1, ..moved(&event, Phase::Cancelled) };
+    let unknown = Event { seq: event.seq + 1, index: 1, ..moved(&event, Phase::Cancelled { unsent: None }) };
     let refused = subject.store().record(Transition { event: unknown, attempt: None }).wait();
     assert_eq!(refused, Err(StoreError::NotFound));
     through(subject, |store| {
@@ -116,7 +116,7 @@ pub fn attempts_read_back_with_their_details(subject: &mut dyn Subject) {
         let next = tried(&event, START, 500, Phase::Failed);
         event = self::record(&*subject.store(), next, Some(record.clone()));
     }
-    let cancelled = record(&*subject.store(), moved(&event, Phase::Cancelled), None);
+    let cancelled = record(&*subject.store(), moved(&event, Phase::Cancelled { unsent: None }), None);
     through(subject, |store| {
         for (number, record) in (1..).zip(&records) {
             let found = store.attempt(event.id().attempt(number)).unwrap();
@@ -136,7 +136,7 @@ pub fn every_phase_and_result_is_kept(subject: &mut dyn Subject) {
         Phase::Waiting { due_at: soon },
         Phase::Successful,
         Phase::Failed,
-        Phase::Cancelled,
+        Phase::Cancelled { unsent: None },
     ];
     let errors = (1..=u8::MAX).map_while(ErrorCode::from_number);
     let failures = errors.flat_map(|error| [None, Some(502)].map(|status| AttemptResult::Failed { error, status }));
@@ -149,7 +149,14 @@ pub fn every_phase_and_result_is_kept(subject: &mut dyn Subject) {
         let mut event = moved(&event, phases[place % phases.len()]);
         event.automatic_used = u32::try_from(n).unwrap();
         let trigger = triggers[place % triggers.len()];
-        event.attempts.push(AttemptSummary { trigger, started_at: START, latency_ms: u32::MAX, result });
+        event.attempts.push(AttemptSummary {
+            trigger,
+            resumed: false,
+            status: crate::domain::AttemptStatus::Failed,
+            started_at: START,
+            latency_ms: u32::MAX,
+            result,
+        });
         expected.push(record(&*subject.store(), event, Some(attempt_record("answer"))));
     }
     // Without an attempt, too.

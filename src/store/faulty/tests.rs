@@ -43,7 +43,8 @@ fn held_changes_happen_one_by_one_in_order() {
     let store = store();
     let event = accept_events(&store, 0, &[1]).remove(0);
     store.hold();
-    let mut cancelled = store.record(Transition { event: moved(&event, Phase::Cancelled), attempt: None });
+    let mut cancelled =
+        store.record(Transition { event: moved(&event, Phase::Cancelled { unsent: None }), attempt: None });
     let mut accepted = store.accept(new_request(request(1), &[1]));
     assert!((&mut cancelled).now_or_never().is_none() && store.held() == 2);
     assert_eq!(queued_seqs(&store, 1, START), [event.seq]);

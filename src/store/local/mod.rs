@@ -126,8 +126,8 @@ impl Store for LocalStore {
         if let Err(error) = self.shared.accepting() {
             return Commit::ready(Err(error));
         }
-        let NewRequest { request, routes, rejection, body_permit } = new;
-        let meta = encode(&StoredRequest::new(&request, &routes, rejection));
+        let NewRequest { request, routes, ignored, rejection, body_permit } = new;
+        let meta = encode(&StoredRequest::new(&request, &routes, &ignored, rejection));
         let blob_crc = journal::blob_crc(&[&request.body]);
         self.submit(|answer| Job::Accept(AcceptJob { request, routes, body_permit, meta, blob_crc, answer }))
     }
@@ -198,15 +198,15 @@ impl Store for LocalStore {
     }
 
     fn events(&self, filter: &EventFilter, page: &PageRequest, now: Timestamp) -> Result<EventPage, StoreError> {
-        self.shared.query(|state, over, paused| state.page(over, &Asking { filter, paused, now }, page))
+        self.shared.query(|state, over, standing| state.page(over, &Asking { filter, standing, now }, page))
     }
 
     fn count(&self, filter: &EventFilter, now: Timestamp) -> Result<u64, StoreError> {
-        self.shared.query(|state, over, paused| state.count(over, &Asking { filter, paused, now }))
+        self.shared.query(|state, over, standing| state.count(over, &Asking { filter, standing, now }))
     }
 
     fn histogram(&self, filter: &EventFilter, shape: Histogram, now: Timestamp) -> Result<Vec<u64>, StoreError> {
-        self.shared.query(|state, over, paused| state.histogram(over, &Asking { filter, paused, now }, shape))
+        self.shared.query(|state, over, standing| state.histogram(over, &Asking { filter, standing, now }, shape))
     }
 
     fn events_of(&self, request: RequestId) -> Result<Vec<Event>, StoreError> {

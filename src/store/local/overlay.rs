@@ -240,6 +240,8 @@ mod tests {
 
     fn event(seq: Seq, version: u32, attempts: usize) -> Event {
         let attempt = AttemptSummary {
+            resumed: false,
+            status: crate::domain::AttemptStatus::Failed,
             trigger: AttemptTrigger::Initial,
             started_at: Timestamp::EPOCH,
             latency_ms: 1,
@@ -255,6 +257,7 @@ mod tests {
             created_at: Timestamp::EPOCH,
             version,
             phase: Phase::Failed,
+            generation: 0,
             automatic_used: 0,
             attempts: vec![attempt; attempts],
         }

@@ -16,7 +16,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::domain::Timestamp;
 
 /// The shape of the values in this module.
-pub const FORMAT: u8 = 1;
+pub const FORMAT: u8 = 2;
 
 /// What a record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

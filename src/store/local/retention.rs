@@ -230,7 +230,7 @@ fn carry(shared: &Shared, row: &Row) -> Result<bool, StoreError> {
         }));
     }
     let meta = encode(&StoredCarried {
-        request: request.as_ref().map(|request| StoredRequest::new(request, &[], None)),
+        request: request.as_ref().map(|request| StoredRequest::new(request, &[], &[], None)),
         body_len: u32::try_from(body.len()).unwrap_or(u32::MAX),
         event: StoredEvent::from(&row.event),
         attempts,

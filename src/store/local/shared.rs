@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    domain::{Configuration, ConnectionId, Seq, Timestamp},
+    domain::{Configuration, ConnectionId, Seq, Standing, Timestamp},
     store::{CommitListener, Offer, StoreError, StoreStats},
 };
 
@@ -196,15 +196,15 @@ impl Shared {
         self.progress.store(percent, Ordering::Relaxed);
     }
 
-    /// Asks sled with the overlay over it; `paused` tells whether a connection is paused.
+    /// Asks sled with the overlay over it; `standing` tells what a connection's state makes of its events.
     pub(super) fn query<T>(
         &self,
-        ask: impl FnOnce(&State, &Overlaid, &dyn Fn(ConnectionId) -> bool) -> Result<T, StateError>,
+        ask: impl FnOnce(&State, &Overlaid, &dyn Fn(ConnectionId) -> Standing) -> Result<T, StateError>,
     ) -> Result<T, StoreError> {
         let state = self.state()?;
         let over = self.overlay.lock().snapshot();
         let configuration = self.configuration();
-        ask(state, &over, &|connection| configuration.is_paused(connection)).map_err(|error| self.state_failed(&error))
+        ask(state, &over, &|connection| configuration.standing(connection)).map_err(|error| self.state_failed(&error))
     }
 
     /// A value of sled that cannot be trusted: the feeder ends the process, and the next start rebuilds.

@@ -7,8 +7,8 @@ use std::{
 
 use crate::{
     domain::{
-        AttemptId, AttemptRecord, AttemptTrigger, ConfigItem, Configuration, ConnectionId, Event, EventId, Phase,
-        Request, RequestId, Seq, Timestamp,
+        AttemptId, AttemptRecord, ConfigItem, Configuration, ConnectionId, Event, EventId, Phase, Request, RequestId,
+        Seq, Timestamp,
     },
     store::{
         Accepted, CommitListener, EventFilter, EventPage, NewRequest, Offer, PageRequest, PayloadRef, PendingEvent,
@@ -104,23 +104,8 @@ impl State {
         self.requests.push(Arc::clone(&new.request));
         let mut offers: Vec<(ConnectionId, Vec<Offer>)> = Vec::new();
         for (index, route) in (0..).zip(&new.routes) {
-            let event = Event {
-                seq: self.next_seq(),
-                request_id: new.request.id,
-                index,
-                connection_id: route.connection_id,
-                source_id: new.request.source_id,
-                destination_id: route.destination_id,
-                created_at: answer.created_at,
-                version: 0,
-                phase: Phase::Ready {
-                    due_at: answer.created_at,
-                    trigger: AttemptTrigger::Initial,
-                    automatic_due: None,
-                },
-                automatic_used: 0,
-                attempts: Vec::new(),
-            };
+            let from = (new.request.id, new.request.source_id);
+            let event = Event::accepted(from, index, *route, self.next_seq(), answer.created_at);
             self.ids.insert(event.id(), event.seq);
             self.queues.insert((event.connection_id, answer.created_at, event.seq));
             let offer = Offer {
@@ -265,7 +250,7 @@ impl State {
         self.events
             .iter()
             .map(|kept| &kept.event)
-            .filter(move |event| filter.matches(event, self.configuration.is_paused(event.connection_id), now))
+            .filter(move |event| filter.matches(event, self.configuration.standing(event.connection_id), now))
     }
 
     pub(super) fn events(&self, filter: &EventFilter, page: &PageRequest, now: Timestamp) -> EventPage {

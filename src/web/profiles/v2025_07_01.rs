@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     domain::{
-        AttemptRecord, AttemptSummary, Configuration, Connection, Destination, DestinationAuth, DestinationKind, Event,
-        EventStatus, HttpDestination, Request, RetryStrategy, Rule, Source, Timestamp,
+        AttemptRecord, AttemptStatus, AttemptSummary, CliDestination, Configuration, Connection, Destination,
+        DestinationAuth, DestinationKind, Event, HttpDestination, Request, RetryStrategy, Rule, Source, Timestamp,
     },
     query::StoreError,
 };
@@ -65,6 +65,7 @@ pub fn source(context: Context<'_>, source: &Source) -> Value {
 pub fn destination(context: Context<'_>, destination: &Destination) -> Value {
     let (kind, config) = match &destination.kind {
         DestinationKind::Http(http) => ("HTTP", http_config(http, context.with_auth)),
+        DestinationKind::Cli(cli) => ("CLI", cli_config(cli, context.with_auth)),
         DestinationKind::MockApi => ("MOCK_API", json!({})),
     };
     json!({
@@ -81,7 +82,32 @@ pub fn destination(context: Context<'_>, destination: &Destination) -> Value {
 }
 
 fn http_config(http: &HttpDestination, with_auth: bool) -> Value {
-    let (auth_type, auth) = match &http.auth {
+    let (auth_type, auth) = destination_auth(&http.auth, with_auth);
+    json!({
+        "url": http.url,
+        "rate_limit": null,
+        "rate_limit_period": null,
+        "http_method": http.http_method.map(|method| method.as_str()),
+        "path_forwarding_disabled": http.path_forwarding_disabled,
+        "auth_type": auth_type,
+        "auth": auth,
+    })
+}
+
+fn cli_config(cli: &CliDestination, with_auth: bool) -> Value {
+    let (auth_type, auth) = destination_auth(&cli.auth, with_auth);
+    json!({
+        "path": cli.path,
+        "http_method": cli.http_method.map(|method| method.as_str()),
+        "path_forwarding_disabled": cli.path_forwarding_disabled,
+        "auth_type": auth_type,
+        "auth": auth,
+    })
+}
+
+/// The kind of credentials, and they themselves where they may be shown.
+fn destination_auth(auth: &DestinationAuth, shown: bool) -> (&'static str, Value) {
+    let (auth_type, auth) = match auth {
         DestinationAuth::HookdeckSignature => ("HOOKDECK_SIGNATURE", json!({})),
         DestinationAuth::BearerToken { token } => ("BEARER_TOKEN", json!({ "token": token.expose() })),
         DestinationAuth::BasicAuth { username, password } => {
@@ -91,15 +117,7 @@ fn http_config(http: &HttpDestination, with_auth: bool) -> Value {
             ("API_KEY", json!({ "key": key, "api_key": api_key.expose(), "to": "header" }))
         }
     };
-    json!({
-        "url": http.url,
-        "rate_limit": null,
-        "rate_limit_period": null,
-        "http_method": http.http_method.map(|method| method.as_str()),
-        "path_forwarding_disabled": http.path_forwarding_disabled,
-        "auth_type": auth_type,
-        "auth": if with_auth { auth } else { json!({}) },
-    })
+    (auth_type, if shown { auth } else { json!({}) })
 }
 
 /// A connection with its source and destination.
@@ -141,6 +159,10 @@ fn rule(rule: &Rule) -> Value {
             if let Some(count) = retry.count {
                 shape.insert("count".to_owned(), json!(count));
             }
+            if !retry.response_status_codes.is_empty() {
+                let codes: Vec<String> = retry.response_status_codes.iter().map(ToString::to_string).collect();
+                shape.insert("response_status_codes".to_owned(), json!(codes));
+            }
             Value::Object(shape)
         }
     }
@@ -150,9 +172,9 @@ fn rule(rule: &Rule) -> Value {
 #[must_use]
 pub fn event(context: Context<'_>, event: &Event) -> Value {
     let last = event.attempts.last();
-    let paused = context.configuration.is_paused(event.connection_id);
-    let status = EventStatus::derive(&event.phase, paused, context.now);
-    let successful_at = last.filter(|last| last.result.is_success()).map(AttemptSummary::ended_at);
+    let standing = context.configuration.standing(event.connection_id);
+    let status = event.status(standing, context.now);
+    let successful_at = last.filter(|last| last.status == AttemptStatus::Successful).map(AttemptSummary::ended_at);
     json!({
         "id": event.id().to_string(),
         "team_id": context.team_id(),
@@ -163,7 +185,7 @@ pub fn event(context: Context<'_>, event: &Event) -> Value {
         "request_id": event.request_id.to_string(),
         "attempts": event.attempts.len(),
         "last_attempt_at": last.map(|last| time(last.started_at)),
-        "next_attempt_at": event.next_attempt_at().map(time),
+        "next_attempt_at": event.next_attempt_at(standing).map(time),
         "response_status": last.and_then(|last| last.result.status()),
         "error_code": last.and_then(|last| last.result.error()).map(|code| code.as_str()),
         "status": status.as_str(),
@@ -185,8 +207,8 @@ pub fn event_with_data(context: Context<'_>, of: &Event, request: Option<&Reques
 fn event_data(context: Context<'_>, event: &Event, request: &Request) -> Value {
     let destination = context.configuration.destinations.get(&event.destination_id);
     let url = match destination.map(|destination| &destination.kind) {
-        Some(DestinationKind::Http(http)) => http.url.as_str(),
-        Some(DestinationKind::MockApi) | None => "",
+        Some(DestinationKind::Http(http)) => http.url.as_deref().unwrap_or_default(),
+        Some(DestinationKind::Cli(_) | DestinationKind::MockApi) | None => "",
     };
     json!({
         "url": url,
@@ -205,7 +227,7 @@ fn event_data(context: Context<'_>, event: &Event, request: &Request) -> Value {
 #[must_use]
 pub fn attempt(context: Context<'_>, event: &Event, number: u32, summary: &AttemptSummary) -> Value {
     let status = summary.result.status();
-    let succeeded = summary.result.is_success();
+    let succeeded = summary.status == AttemptStatus::Successful;
     json!({
         "id": event.id().attempt(number).to_string(),
         "team_id": context.team_id(),
@@ -219,7 +241,7 @@ pub fn attempt(context: Context<'_>, event: &Event, number: u32, summary: &Attem
         "requested_url": null,
         "http_method": null,
         "bulk_retry_id": null,
-        "status": if succeeded { "SUCCESSFUL" } else { "FAILED" },
+        "status": summary.status.as_str(),
         "successful_at": succeeded.then(|| time(summary.ended_at())),
         "delivered_at": time(summary.started_at),
         "responded_at": status.map(|_| time(summary.ended_at())),

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Answer, Call, Route, destinations, ok, sources};
 use crate::{
     domain::{
-        Configuration, Connection, ConnectionId, DestinationId, RetryRule, RetryStrategy, Rule, SourceId,
+        Configuration, Connection, ConnectionId, DestinationId, RetryRule, RetryStrategy, Rule, SourceId, StatusCodes,
         directory::{Command, NewConnection, NewDestination, NewSource, Reference},
+        rule::EXPRESSIONS_MAX,
     },
     web::{
         error::{ApiError, quoted},
@@ -142,9 +143,22 @@ fn read_rule(mut fields: Fields) -> Result<Rule, ApiError> {
         None => None,
         Some(count) => Some(u32::try_from(count).map_err(|_| fields.refusal("count", "is too large"))?),
     };
-    fields.later("response_status_codes")?;
+    let response_status_codes = read_status_codes(&mut fields)?;
     fields.finish()?;
-    Ok(Rule::Retry(RetryRule { strategy, interval_ms, count }))
+    Ok(Rule::Retry(RetryRule { strategy, interval_ms, count, response_status_codes }))
+}
+
+fn read_status_codes(fields: &mut Fields) -> Result<Vec<StatusCodes>, ApiError> {
+    const WHAT: &str = "must be 1 to 10 texts such as \"500-599\", \"!501\", \">=400\" or \"404\"";
+    let Some(values) = fields.list("response_status_codes")? else { return Ok(Vec::new()) };
+    if values.is_empty() || values.len() > EXPRESSIONS_MAX {
+        return Err(fields.refusal("response_status_codes", WHAT));
+    }
+    let parse = |value: &Value| {
+        let refusal = || fields.refusal("response_status_codes", &format!("has {value} in it: {WHAT}"));
+        value.as_str().and_then(StatusCodes::parse).ok_or_else(refusal)
+    };
+    values.iter().map(parse).collect()
 }
 
 #[cfg(test)]
@@ -160,7 +174,12 @@ mod tests {
     #[test]
     fn a_retry_rule_is_read_as_it_was_given() {
         let given = json!({ "type": "retry", "strategy": "linear", "interval": 5000, "count": null });
-        let expected = RetryRule { strategy: RetryStrategy::Linear, interval_ms: Some(5000), count: None };
+        let expected = RetryRule {
+            strategy: RetryStrategy::Linear,
+            interval_ms: Some(5000),
+            count: None,
+            response_status_codes: Vec::new(),
+        };
         assert_eq!(rule(given).unwrap(), Rule::Retry(expected));
     }
 
@@ -175,8 +194,11 @@ mod tests {
             (json!({ "type": "retry", "strategy": "linear", "interval": -1 }), "rules[0].interval"),
             (json!({ "type": "retry", "strategy": "linear", "interval": 1.5 }), "rules[0].interval"),
             (json!({ "type": "retry", "strategy": "linear", "count": 1u64 << 40 }), "rules[0].count"),
+            (json!({ "type": "retry", "strategy": "linear", "response_status_codes": [] }), "response_status_codes"),
+            (json!({ "type": "retry", "strategy": "linear", "response_status_codes": ["5xx"] }), "5xx"),
+            (json!({ "type": "retry", "strategy": "linear", "response_status_codes": [500] }), "500"),
             (
-                json!({ "type": "retry", "strategy": "linear", "response_status_codes": ["500"] }),
+                json!({ "type": "retry", "strategy": "linear", "response_status_codes": vec!["500"; 11] }),
                 "response_status_codes",
             ),
             (json!({ "type": "retry", "strategy": "linear", "intervall": 1 }), "rules[0].intervall"),

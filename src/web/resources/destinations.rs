@@ -8,7 +8,7 @@ use actix_web::http::{
 use super::{Answer, Call, Route, ok};
 use crate::{
     domain::{
-        DestinationAuth, DestinationId, DestinationKind, HttpDestination, HttpMethod, Secret,
+        CliDestination, DestinationAuth, DestinationId, DestinationKind, HttpDestination, HttpMethod, Secret,
         directory::{Command, NewDestination},
     },
     web::{
@@ -83,7 +83,7 @@ pub fn read(mut fields: Fields) -> Result<NewDestination, ApiError> {
             read_mock(config)?;
             DestinationKind::MockApi
         }
-        Some("CLI") => return Err(fields.refusal("type", "CLI is not available yet: use HTTP or MOCK_API")),
+        Some("CLI") => DestinationKind::Cli(read_cli(config)?),
         Some(_) => return Err(fields.refusal("type", "must be HTTP, MOCK_API or CLI")),
     };
     fields.finish()?;
@@ -91,20 +91,38 @@ pub fn read(mut fields: Fields) -> Result<NewDestination, ApiError> {
 }
 
 fn read_http(mut config: Fields) -> Result<HttpDestination, ApiError> {
-    let url = config.required_text("url")?;
-    check_url(&config, &url)?;
+    let url = config.text("url")?;
+    if let Some(url) = &url {
+        check_url(&config, url)?;
+    }
     refuse_limits(&mut config)?;
-    let http_method = match config.text("http_method")? {
-        None => None,
-        Some(method) => {
-            let known = HttpMethod::parse(&method);
-            Some(known.ok_or_else(|| config.refusal("http_method", "must be GET, POST, PUT, PATCH or DELETE"))?)
-        }
-    };
+    let http_method = read_method(&mut config)?;
     let path_forwarding_disabled = config.flag("path_forwarding_disabled")?.unwrap_or(false);
     let auth = read_auth(&mut config)?;
     config.finish()?;
     Ok(HttpDestination { url, http_method, path_forwarding_disabled, auth })
+}
+
+fn read_cli(mut config: Fields) -> Result<CliDestination, ApiError> {
+    let path = config.text("path")?.unwrap_or_else(|| "/".to_owned());
+    if !path.starts_with('/') || path.len() > URL_BYTES_MAX || path.parse::<Uri>().is_err() {
+        return Err(config.refusal("path", "must be a path that begins with / and can stand in a request line"));
+    }
+    let http_method = read_method(&mut config)?;
+    let path_forwarding_disabled = config.flag("path_forwarding_disabled")?.unwrap_or(false);
+    let auth = read_auth(&mut config)?;
+    config.finish()?;
+    Ok(CliDestination { path, http_method, path_forwarding_disabled, auth })
+}
+
+fn read_method(config: &mut Fields) -> Result<Option<HttpMethod>, ApiError> {
+    match config.text("http_method")? {
+        None => Ok(None),
+        Some(method) => {
+            let known = HttpMethod::parse(&method);
+            known.map(Some).ok_or_else(|| config.refusal("http_method", "must be GET, POST, PUT, PATCH or DELETE"))
+        }
+    }
 }
 
 /// A mock answers 200 whatever it is sent: what says otherwise cannot be kept.

@@ -8,8 +8,8 @@ use super::kit::{AT, Server, api, call, put, source, store};
 use crate::{
     clock::{Clock, SystemClock},
     domain::{
-        AttemptRecord, AttemptResult, AttemptSummary, AttemptTrigger, ConfigItem, ErrorCode, Event, Phase, Request,
-        RequestId, Route,
+        AttemptRecord, AttemptResult, AttemptStatus, AttemptSummary, AttemptTrigger, ConfigItem, ErrorCode, Event,
+        Phase, Request, RequestId, Route,
     },
     store::{NewRequest, Store, Transition, memory::MemoryStore},
 };
@@ -117,11 +117,21 @@ fn failed_event(store: &dyn Store, number: u128) -> Event {
         query: Some("a=1&a=2&b=%20".to_owned()),
         headers: vec![("x-a".to_owned(), "1".into()), ("x-a".to_owned(), "2".into())],
         body: r#"{"n":1}"#.into(),
+        body_truncated: false,
         client_ip: None,
     };
-    let route =
-        Route { connection_id: super::kit::connection(5).id, destination_id: super::kit::connection(5).destination_id };
-    let new = NewRequest { request: Arc::new(request), routes: vec![route], rejection: None, body_permit: None };
+    let route = Route {
+        connection_id: super::kit::connection(5).id,
+        destination_id: super::kit::connection(5).destination_id,
+        generation: 0,
+    };
+    let new = NewRequest {
+        request: Arc::new(request),
+        routes: vec![route],
+        ignored: Vec::new(),
+        rejection: None,
+        body_permit: None,
+    };
     futures_util::FutureExt::now_or_never(store.accept(new)).unwrap().unwrap();
     let mut event = store.event(id.event(0)).unwrap().event;
     for (result, phase) in [
@@ -129,7 +139,15 @@ fn failed_event(store: &dyn Store, number: u128) -> Event {
         (AttemptResult::Failed { error: ErrorCode::Timeout, status: None }, Phase::Failed),
     ] {
         let started_at = AT.plus_ms(1000 * (event.attempts.len() as u64 + 1));
-        event.attempts.push(AttemptSummary { trigger: AttemptTrigger::Initial, started_at, latency_ms: 7, result });
+        let status = if result.is_2xx() { AttemptStatus::Successful } else { AttemptStatus::Failed };
+        event.attempts.push(AttemptSummary {
+            trigger: AttemptTrigger::Initial,
+            resumed: false,
+            status,
+            started_at,
+            latency_ms: 7,
+            result,
+        });
         event.version += 1;
         event.phase = phase;
         let record = AttemptRecord {

@@ -215,8 +215,8 @@ async fn destinations_that_cannot_be_obeyed_are_refused_by_field() {
     let server = api(store());
     let http = |config: &str| format!(r#"{{"name":"a","config":{{"url":"http://x.example"{config}}}}}"#);
     for (body, named) in [
-        (r#"{"name":"a"}"#.to_owned(), "config.url"),
-        (r#"{"name":"a","type":"CLI","config":{"path":"/"}}"#.to_owned(), "CLI"),
+        (r#"{"name":"a","type":"CLI","config":{"path":"hooks"}}"#.to_owned(), "config.path"),
+        (r#"{"name":"a","type":"CLI","config":{"path":"/","url":"http://x"}}"#.to_owned(), "config.url"),
         (r#"{"name":"a","type":"SMTP"}"#.to_owned(), "type"),
         (r#"{"name":"a","type":"MOCK_API","config":{"url":"http://x"}}"#.to_owned(), "config.url"),
         (http(r#","rate_limit":5"#), "config.rate_limit"),

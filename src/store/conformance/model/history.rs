@@ -63,7 +63,7 @@ impl History {
             Step::Retry { event, later_ms } => self.retry(*event, *later_ms),
             Step::Cancel { event } => {
                 if let Some(place) = self.pick(*event, |event| !event.phase.is_settled()) {
-                    self.change(moved(&self.events[place], Phase::Cancelled), None);
+                    self.change(moved(&self.events[place], Phase::Cancelled { unsent: None }), None);
                 }
             }
             Step::Stale { event, ahead } => self.stale(*event, *ahead),
@@ -148,11 +148,20 @@ impl History {
         };
         let trigger = match event.phase {
             Phase::Ready { trigger, .. } => trigger,
-            Phase::Waiting { .. } | Phase::Successful | Phase::Failed | Phase::Cancelled => AttemptTrigger::Automatic,
+            Phase::Waiting { .. } | Phase::Successful | Phase::Failed | Phase::Cancelled { .. } => {
+                AttemptTrigger::Automatic
+            }
         };
         let mut event = moved(event, phase);
         event.automatic_used += u32::from(trigger == AttemptTrigger::Automatic);
-        event.attempts.push(AttemptSummary { trigger, started_at: self.now(), latency_ms: 30, result });
+        event.attempts.push(AttemptSummary {
+            trigger,
+            resumed: trigger == AttemptTrigger::Manual,
+            status: crate::domain::AttemptStatus::Cancelled,
+            started_at: self.now(),
+            latency_ms: 30,
+            result,
+        });
         let details = attempt_record(&format!("attempt {} of {}", event.attempts.len(), event.seq));
         self.change(event, Some(details));
     }
@@ -163,7 +172,7 @@ impl History {
         let phase = Phase::Ready {
             due_at: self.now().plus_ms(later_ms),
             trigger: AttemptTrigger::Manual,
-            automatic_due: event.next_attempt_at(),
+            automatic_due: event.next_attempt_at(crate::domain::Standing::default()),
         };
         self.change(moved(event, phase), None);
     }

@@ -76,7 +76,7 @@ pub(super) fn assert_listed(
     limit: usize,
     now: Timestamp,
 ) {
-    let matches = |event: &&Event| filter.matches(event, configuration.is_paused(event.connection_id), now);
+    let matches = |event: &&Event| filter.matches(event, configuration.standing(event.connection_id), now);
     let expected: Vec<&Event> = events.iter().filter(matches).collect();
     let oldest_first = walk(store, filter, false, limit, now);
     assert!(oldest_first.iter().eq(expected.iter().copied()), "oldest first, {filter:?}, pages of {limit}");

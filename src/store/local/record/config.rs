@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::moment;
 use crate::{
     domain::{
-        ApiKey, ApiKeyId, ConfigItem, Connection, ConnectionId, Destination, DestinationAuth, DestinationId,
-        DestinationKind, HttpDestination, HttpMethod, Project, ProjectId, RetryRule, RetryStrategy, Rule, Source,
-        SourceId, SourceToken, Timestamp,
+        ApiKey, ApiKeyId, CliDestination, ConfigItem, Connection, ConnectionId, Destination, DestinationAuth,
+        DestinationId, DestinationKind, HttpDestination, HttpMethod, Project, ProjectId, RetryRule, RetryStrategy,
+        Rule, Source, SourceId, SourceToken, StatusCodes, Timestamp,
     },
     store::local::key::{KeyError, MasterKey},
 };
@@ -60,6 +60,10 @@ pub enum StoredItem {
         rules: Vec<StoredRule>,
         /// Milliseconds.
         paused_at: Option<i64>,
+        /// Milliseconds.
+        unpaused_at: Option<i64>,
+        /// How often it was disabled or deleted.
+        generation: u32,
     },
     /// An API key.
     ApiKey {
@@ -83,6 +87,7 @@ pub struct Common {
     name: String,
     description: Option<String>,
     disabled_at: Option<i64>,
+    deleted_at: Option<i64>,
     created_at: i64,
     updated_at: i64,
     version: u32,
@@ -93,8 +98,8 @@ pub struct Common {
 pub enum StoredDestination {
     /// See the domain's type.
     Http {
-        /// Absolute.
-        url: String,
+        /// Absolute; `None` while it has none.
+        url: Option<String>,
         /// Overrides the request's.
         http_method: Option<String>,
         /// Whether the path is left out.
@@ -104,6 +109,17 @@ pub enum StoredDestination {
     },
     /// Inside the gateway.
     MockApi,
+    /// Handed to whoever listens.
+    Cli {
+        /// Behind the local server's address.
+        path: String,
+        /// Overrides the request's.
+        http_method: Option<String>,
+        /// Whether the path is left out.
+        path_forwarding_disabled: bool,
+        /// Credentials.
+        auth: StoredAuth,
+    },
 }
 
 /// Credentials: every secret sealed.
@@ -143,6 +159,8 @@ pub enum StoredRule {
         interval_ms: Option<u64>,
         /// As given.
         count: Option<u32>,
+        /// As given.
+        response_status_codes: Vec<String>,
     },
 }
 
@@ -170,6 +188,7 @@ impl StoredItem {
                     name: item.name.clone(),
                     description: item.description.clone(),
                     disabled_at: item.disabled_at.map(Timestamp::ms),
+                    deleted_at: item.deleted_at.map(Timestamp::ms),
                     created_at: item.created_at.ms(),
                     updated_at: item.updated_at.ms(),
                     version: item.version,
@@ -188,6 +207,7 @@ impl StoredItem {
                     name: item.name.clone(),
                     description: item.description.clone(),
                     disabled_at: item.disabled_at.map(Timestamp::ms),
+                    deleted_at: item.deleted_at.map(Timestamp::ms),
                     created_at: item.created_at.ms(),
                     updated_at: item.updated_at.ms(),
                     version: item.version,
@@ -200,6 +220,7 @@ impl StoredItem {
                     name: item.name.clone().unwrap_or_default(),
                     description: item.description.clone(),
                     disabled_at: item.disabled_at.map(Timestamp::ms),
+                    deleted_at: item.deleted_at.map(Timestamp::ms),
                     created_at: item.created_at.ms(),
                     updated_at: item.updated_at.ms(),
                     version: item.version,
@@ -208,6 +229,8 @@ impl StoredItem {
                 destination: item.destination_id.bits().to_be_bytes(),
                 rules: item.rules.iter().map(StoredRule::from).collect(),
                 paused_at: item.paused_at.map(Timestamp::ms),
+                unpaused_at: item.unpaused_at.map(Timestamp::ms),
+                generation: item.generation,
             },
             ConfigItem::ApiKey(item) => Self::ApiKey {
                 id: item.id.bits().to_be_bytes(),
@@ -241,6 +264,7 @@ impl StoredItem {
                 kind,
                 allowed_http_methods: methods(&allowed_http_methods),
                 disabled_at: common.disabled_at.map(moment),
+                deleted_at: common.deleted_at.map(moment),
                 created_at: moment(common.created_at),
                 updated_at: moment(common.updated_at),
                 version: common.version,
@@ -251,23 +275,29 @@ impl StoredItem {
                 name: common.name,
                 description: common.description,
                 disabled_at: common.disabled_at.map(moment),
+                deleted_at: common.deleted_at.map(moment),
                 created_at: moment(common.created_at),
                 updated_at: moment(common.updated_at),
                 version: common.version,
             }),
-            Self::Connection { common, source, destination, rules, paused_at } => ConfigItem::Connection(Connection {
-                id: ConnectionId::from_bits(bits(common.id)),
-                name: Some(common.name).filter(|name| !name.is_empty()),
-                description: common.description,
-                source_id: SourceId::from_bits(bits(source)),
-                destination_id: DestinationId::from_bits(bits(destination)),
-                rules: rules.into_iter().map(Rule::from).collect(),
-                paused_at: paused_at.map(moment),
-                disabled_at: common.disabled_at.map(moment),
-                created_at: moment(common.created_at),
-                updated_at: moment(common.updated_at),
-                version: common.version,
-            }),
+            Self::Connection { common, source, destination, rules, paused_at, unpaused_at, generation } => {
+                ConfigItem::Connection(Connection {
+                    id: ConnectionId::from_bits(bits(common.id)),
+                    name: Some(common.name).filter(|name| !name.is_empty()),
+                    description: common.description,
+                    source_id: SourceId::from_bits(bits(source)),
+                    destination_id: DestinationId::from_bits(bits(destination)),
+                    rules: rules.into_iter().map(Rule::from).collect(),
+                    paused_at: paused_at.map(moment),
+                    unpaused_at: unpaused_at.map(moment),
+                    generation,
+                    disabled_at: common.disabled_at.map(moment),
+                    deleted_at: common.deleted_at.map(moment),
+                    created_at: moment(common.created_at),
+                    updated_at: moment(common.updated_at),
+                    version: common.version,
+                })
+            }
             Self::ApiKey { id, label, hash, created_at, version } => ConfigItem::ApiKey(ApiKey {
                 id: ApiKeyId::from_bits(bits(id)),
                 label,
@@ -281,42 +311,70 @@ impl StoredItem {
 
 impl StoredDestination {
     fn new(owner: DestinationId, kind: &DestinationKind, key: &MasterKey) -> Result<Self, KeyError> {
-        let DestinationKind::Http(http) = kind else { return Ok(Self::MockApi) };
-        let owner = owner.bits();
-        let auth = match &http.auth {
-            DestinationAuth::HookdeckSignature => StoredAuth::HookdeckSignature,
-            DestinationAuth::BearerToken { token } => StoredAuth::BearerToken { token: key.seal(owner, token)? },
-            DestinationAuth::BasicAuth { username, password } => {
-                StoredAuth::BasicAuth { username: username.clone(), password: key.seal(owner, password)? }
-            }
-            DestinationAuth::ApiKeyHeader { key: name, api_key } => {
-                StoredAuth::ApiKeyHeader { key: name.clone(), api_key: key.seal(owner, api_key)? }
-            }
-        };
-        Ok(Self::Http {
-            url: http.url.clone(),
-            http_method: http.http_method.map(|method| method.as_str().to_owned()),
-            path_forwarding_disabled: http.path_forwarding_disabled,
-            auth,
+        let name = |method: HttpMethod| method.as_str().to_owned();
+        Ok(match kind {
+            DestinationKind::Http(http) => Self::Http {
+                url: http.url.clone(),
+                http_method: http.http_method.map(name),
+                path_forwarding_disabled: http.path_forwarding_disabled,
+                auth: StoredAuth::new(owner, &http.auth, key)?,
+            },
+            DestinationKind::Cli(cli) => Self::Cli {
+                path: cli.path.clone(),
+                http_method: cli.http_method.map(name),
+                path_forwarding_disabled: cli.path_forwarding_disabled,
+                auth: StoredAuth::new(owner, &cli.auth, key)?,
+            },
+            DestinationKind::MockApi => Self::MockApi,
         })
     }
 
     fn into_kind(self, owner: u128, key: &MasterKey) -> Result<DestinationKind, KeyError> {
-        let Self::Http { url, http_method, path_forwarding_disabled, auth } = self else {
-            return Ok(DestinationKind::MockApi);
-        };
-        let auth = match auth {
-            StoredAuth::HookdeckSignature => DestinationAuth::HookdeckSignature,
-            StoredAuth::BearerToken { token } => DestinationAuth::BearerToken { token: key.open(owner, &token)? },
-            StoredAuth::BasicAuth { username, password } => {
+        let method = |name: Option<String>| name.as_deref().and_then(HttpMethod::parse);
+        Ok(match self {
+            Self::Http { url, http_method, path_forwarding_disabled, auth } => DestinationKind::Http(HttpDestination {
+                url,
+                http_method: method(http_method),
+                path_forwarding_disabled,
+                auth: auth.into_auth(owner, key)?,
+            }),
+            Self::Cli { path, http_method, path_forwarding_disabled, auth } => DestinationKind::Cli(CliDestination {
+                path,
+                http_method: method(http_method),
+                path_forwarding_disabled,
+                auth: auth.into_auth(owner, key)?,
+            }),
+            Self::MockApi => DestinationKind::MockApi,
+        })
+    }
+}
+
+impl StoredAuth {
+    fn new(owner: DestinationId, auth: &DestinationAuth, key: &MasterKey) -> Result<Self, KeyError> {
+        let owner = owner.bits();
+        Ok(match auth {
+            DestinationAuth::HookdeckSignature => Self::HookdeckSignature,
+            DestinationAuth::BearerToken { token } => Self::BearerToken { token: key.seal(owner, token)? },
+            DestinationAuth::BasicAuth { username, password } => {
+                Self::BasicAuth { username: username.clone(), password: key.seal(owner, password)? }
+            }
+            DestinationAuth::ApiKeyHeader { key: name, api_key } => {
+                Self::ApiKeyHeader { key: name.clone(), api_key: key.seal(owner, api_key)? }
+            }
+        })
+    }
+
+    fn into_auth(self, owner: u128, key: &MasterKey) -> Result<DestinationAuth, KeyError> {
+        Ok(match self {
+            Self::HookdeckSignature => DestinationAuth::HookdeckSignature,
+            Self::BearerToken { token } => DestinationAuth::BearerToken { token: key.open(owner, &token)? },
+            Self::BasicAuth { username, password } => {
                 DestinationAuth::BasicAuth { username, password: key.open(owner, &password)? }
             }
-            StoredAuth::ApiKeyHeader { key: name, api_key } => {
+            Self::ApiKeyHeader { key: name, api_key } => {
                 DestinationAuth::ApiKeyHeader { key: name, api_key: key.open(owner, &api_key)? }
             }
-        };
-        let http_method = http_method.as_deref().and_then(HttpMethod::parse);
-        Ok(DestinationKind::Http(HttpDestination { url, http_method, path_forwarding_disabled, auth }))
+        })
     }
 }
 
@@ -327,6 +385,7 @@ impl From<&Rule> for StoredRule {
                 exponential: retry.strategy == RetryStrategy::Exponential,
                 interval_ms: retry.interval_ms,
                 count: retry.count,
+                response_status_codes: retry.response_status_codes.iter().map(ToString::to_string).collect(),
             },
         }
     }
@@ -335,10 +394,14 @@ impl From<&Rule> for StoredRule {
 impl From<StoredRule> for Rule {
     fn from(rule: StoredRule) -> Self {
         match rule {
-            StoredRule::Retry { exponential, interval_ms, count } => Self::Retry(RetryRule {
+            StoredRule::Retry { exponential, interval_ms, count, response_status_codes } => Self::Retry(RetryRule {
                 strategy: if exponential { RetryStrategy::Exponential } else { RetryStrategy::Linear },
                 interval_ms,
                 count,
+                response_status_codes: response_status_codes
+                    .iter()
+                    .filter_map(|text| StatusCodes::parse(text))
+                    .collect(),
             }),
         }
     }

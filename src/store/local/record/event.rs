@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{StoredRequest, moment};
 use crate::domain::{
-    AttemptRecord, AttemptResult, AttemptSummary, AttemptTrigger, ConnectionId, DestinationId, ErrorCode, Event, Phase,
-    RequestId, Seq, SourceId, Timestamp,
+    AttemptRecord, AttemptResult, AttemptStatus, AttemptSummary, AttemptTrigger, ConnectionId, DestinationId,
+    ErrorCode, Event, Phase, RequestId, Seq, SourceId, Timestamp, Unsent,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,7 +17,7 @@ enum StoredPhase {
     Waiting { due_at: i64 },
     Successful,
     Failed,
-    Cancelled,
+    Cancelled { unsent: Option<(StoredTrigger, i64)> },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,14 +25,25 @@ enum StoredTrigger {
     Initial,
     Automatic,
     Manual,
+    BulkRetry,
+    Unpause,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum StoredStatus {
+    Successful,
+    Failed,
+    Cancelled,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct StoredSummary {
     trigger: StoredTrigger,
+    resumed: bool,
+    status: StoredStatus,
     started_at: i64,
     latency_ms: u32,
-    status: Option<u16>,
+    response: Option<u16>,
     /// 0 when the answer was complete.
     error: u8,
 }
@@ -48,6 +59,7 @@ pub struct StoredEvent {
     created_at: i64,
     version: u32,
     phase: StoredPhase,
+    generation: u32,
     automatic_used: u32,
     attempts: Vec<StoredSummary>,
 }
@@ -100,6 +112,8 @@ impl From<AttemptTrigger> for StoredTrigger {
             AttemptTrigger::Initial => Self::Initial,
             AttemptTrigger::Automatic => Self::Automatic,
             AttemptTrigger::Manual => Self::Manual,
+            AttemptTrigger::BulkRetry => Self::BulkRetry,
+            AttemptTrigger::Unpause => Self::Unpause,
         }
     }
 }
@@ -110,6 +124,28 @@ impl From<StoredTrigger> for AttemptTrigger {
             StoredTrigger::Initial => Self::Initial,
             StoredTrigger::Automatic => Self::Automatic,
             StoredTrigger::Manual => Self::Manual,
+            StoredTrigger::BulkRetry => Self::BulkRetry,
+            StoredTrigger::Unpause => Self::Unpause,
+        }
+    }
+}
+
+impl From<AttemptStatus> for StoredStatus {
+    fn from(status: AttemptStatus) -> Self {
+        match status {
+            AttemptStatus::Successful => Self::Successful,
+            AttemptStatus::Failed => Self::Failed,
+            AttemptStatus::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+impl From<StoredStatus> for AttemptStatus {
+    fn from(status: StoredStatus) -> Self {
+        match status {
+            StoredStatus::Successful => Self::Successful,
+            StoredStatus::Failed => Self::Failed,
+            StoredStatus::Cancelled => Self::Cancelled,
         }
     }
 }
@@ -118,9 +154,11 @@ impl From<&AttemptSummary> for StoredSummary {
     fn from(summary: &AttemptSummary) -> Self {
         Self {
             trigger: summary.trigger.into(),
+            resumed: summary.resumed,
+            status: summary.status.into(),
             started_at: summary.started_at.ms(),
             latency_ms: summary.latency_ms,
-            status: summary.result.status(),
+            response: summary.result.status(),
             error: summary.result.error().map_or(0, ErrorCode::number),
         }
     }
@@ -128,7 +166,7 @@ impl From<&AttemptSummary> for StoredSummary {
 
 impl From<StoredSummary> for AttemptSummary {
     fn from(summary: StoredSummary) -> Self {
-        let result = match (summary.error, summary.status) {
+        let result = match (summary.error, summary.response) {
             (0, Some(status)) => AttemptResult::Answered { status },
             (number, status) => {
                 AttemptResult::Failed { error: ErrorCode::from_number(number).unwrap_or(ErrorCode::Unknown), status }
@@ -136,6 +174,8 @@ impl From<StoredSummary> for AttemptSummary {
         };
         Self {
             trigger: summary.trigger.into(),
+            resumed: summary.resumed,
+            status: summary.status.into(),
             started_at: moment(summary.started_at),
             latency_ms: summary.latency_ms,
             result,
@@ -154,7 +194,9 @@ impl From<&Event> for StoredEvent {
             Phase::Waiting { due_at } => StoredPhase::Waiting { due_at: due_at.ms() },
             Phase::Successful => StoredPhase::Successful,
             Phase::Failed => StoredPhase::Failed,
-            Phase::Cancelled => StoredPhase::Cancelled,
+            Phase::Cancelled { unsent } => {
+                StoredPhase::Cancelled { unsent: unsent.map(|unsent| (unsent.trigger.into(), unsent.due_at.ms())) }
+            }
         };
         Self {
             request: event.request_id.bits().to_be_bytes(),
@@ -165,6 +207,7 @@ impl From<&Event> for StoredEvent {
             created_at: event.created_at.ms(),
             version: event.version,
             phase,
+            generation: event.generation,
             automatic_used: event.automatic_used,
             attempts: event.attempts.iter().map(StoredSummary::from).collect(),
         }
@@ -184,7 +227,9 @@ impl StoredEvent {
             StoredPhase::Waiting { due_at } => Phase::Waiting { due_at: moment(due_at) },
             StoredPhase::Successful => Phase::Successful,
             StoredPhase::Failed => Phase::Failed,
-            StoredPhase::Cancelled => Phase::Cancelled,
+            StoredPhase::Cancelled { unsent } => Phase::Cancelled {
+                unsent: unsent.map(|(trigger, due_at)| Unsent { trigger: trigger.into(), due_at: moment(due_at) }),
+            },
         };
         Event {
             seq,
@@ -196,6 +241,7 @@ impl StoredEvent {
             created_at: moment(self.created_at),
             version: self.version,
             phase,
+            generation: self.generation,
             automatic_used: self.automatic_used,
             attempts: self.attempts.into_iter().map(AttemptSummary::from).collect(),
         }

@@ -6,7 +6,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::moment;
-use crate::domain::{ConnectionId, DestinationId, RejectionCause, Request, RequestId, Route, SourceId};
+use crate::domain::{
+    ConnectionId, DestinationId, Ignored, IgnoredCause, RejectionCause, Request, RequestId, Route, SourceId,
+};
 
 /// Everything of a request but its body, which is the record's blob. Borrows when it is written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,15 +21,18 @@ pub struct StoredRequest<'a> {
     query: Option<Cow<'a, str>>,
     headers: Cow<'a, [(String, Bytes)]>,
     client_ip: Option<IpAddr>,
-    /// Connection and destination of each event, in order.
-    routes: Vec<([u8; 16], [u8; 16])>,
+    body_truncated: bool,
+    /// Connection and destination of each event, and the connection's generation, in order.
+    routes: Vec<([u8; 16], [u8; 16], u32)>,
+    /// Connections that made no event, and why.
+    ignored: Vec<([u8; 16], u8)>,
     rejection: Option<u8>,
 }
 
 impl<'a> StoredRequest<'a> {
     /// Takes what is stored of a request.
     #[must_use]
-    pub fn new(request: &'a Request, routes: &[Route], rejection: Option<RejectionCause>) -> Self {
+    pub fn new(request: &'a Request, routes: &[Route], ignored: &[Ignored], rejection: Option<RejectionCause>) -> Self {
         Self {
             id: request.id.bits().to_be_bytes(),
             source: request.source_id.bits().to_be_bytes(),
@@ -37,13 +42,19 @@ impl<'a> StoredRequest<'a> {
             query: request.query.as_deref().map(Cow::Borrowed),
             headers: Cow::Borrowed(&request.headers),
             client_ip: request.client_ip,
+            body_truncated: request.body_truncated,
             routes: routes
                 .iter()
-                .map(|route| (route.connection_id.bits().to_be_bytes(), route.destination_id.bits().to_be_bytes()))
+                .map(|route| {
+                    let destination = route.destination_id.bits().to_be_bytes();
+                    (route.connection_id.bits().to_be_bytes(), destination, route.generation)
+                })
                 .collect(),
-            rejection: rejection.map(|cause| match cause {
-                RejectionCause::NoConnection => 1,
-            }),
+            ignored: ignored
+                .iter()
+                .map(|ignored| (ignored.connection_id.bits().to_be_bytes(), ignored.cause.number()))
+                .collect(),
+            rejection: rejection.map(RejectionCause::number),
         }
     }
 
@@ -61,10 +72,27 @@ impl<'a> StoredRequest<'a> {
 
     /// The fan-out.
     pub fn routes(&self) -> impl ExactSizeIterator<Item = Route> + '_ {
-        self.routes.iter().map(|(connection, destination)| Route {
+        self.routes.iter().map(|(connection, destination, generation)| Route {
             connection_id: ConnectionId::from_bits(u128::from_be_bytes(*connection)),
             destination_id: DestinationId::from_bits(u128::from_be_bytes(*destination)),
+            generation: *generation,
         })
+    }
+
+    /// The connections that made no event.
+    pub fn ignored(&self) -> impl Iterator<Item = Ignored> + '_ {
+        self.ignored.iter().filter_map(|(connection, cause)| {
+            Some(Ignored {
+                connection_id: ConnectionId::from_bits(u128::from_be_bytes(*connection)),
+                cause: IgnoredCause::from_number(*cause)?,
+            })
+        })
+    }
+
+    /// Why nothing came of it at all.
+    #[must_use]
+    pub fn rejection(&self) -> Option<RejectionCause> {
+        self.rejection.and_then(RejectionCause::from_number)
     }
 
     /// The request, with the body that was beside it.
@@ -79,6 +107,7 @@ impl<'a> StoredRequest<'a> {
             query: self.query.map(Cow::into_owned),
             headers: self.headers.into_owned(),
             body,
+            body_truncated: self.body_truncated,
             client_ip: self.client_ip,
         }
     }

@@ -6,7 +6,7 @@ use super::{
     error::Corrupt,
 };
 use crate::{
-    domain::{AttemptResult, AttemptSummary, AttemptTrigger, Phase, RequestId, Timestamp},
+    domain::{AttemptResult, AttemptStatus, AttemptSummary, AttemptTrigger, Phase, RequestId, Timestamp},
     store::local::{RecordRef, row::Row},
 };
 
@@ -27,9 +27,9 @@ pub(super) struct ColdRow {
     pub(super) request_id: RequestId,
     pub(super) index: u16,
     pub(super) request_at: Option<RecordRef>,
-    /// Of a ready one; `Initial` otherwise.
+    /// Of a ready one, or of what a cancelled one left unsent; `Initial` otherwise.
     pub(super) trigger: AttemptTrigger,
-    /// Of a ready one that has one.
+    /// Of a ready one that has one; of a cancelled one when what it left unsent was due.
     pub(super) automatic_due: Option<Timestamp>,
     pub(super) automatic_used: u32,
     pub(super) attempts: Vec<AttemptSummary>,
@@ -43,7 +43,8 @@ impl ColdRow {
         let event = &row.event;
         let (trigger, automatic_due) = match event.phase {
             Phase::Ready { trigger, automatic_due, .. } => (trigger, automatic_due),
-            Phase::Waiting { .. } | Phase::Successful | Phase::Failed | Phase::Cancelled => {
+            Phase::Cancelled { unsent: Some(unsent) } => (unsent.trigger, Some(unsent.due_at)),
+            Phase::Waiting { .. } | Phase::Successful | Phase::Failed | Phase::Cancelled { unsent: None } => {
                 (AttemptTrigger::Initial, None)
             }
         };
@@ -72,19 +73,43 @@ pub(super) fn empty() -> Part {
     vec![None; usize::from(PART_SLOTS)]
 }
 
-const TRIGGERS: [AttemptTrigger; 3] = [AttemptTrigger::Initial, AttemptTrigger::Automatic, AttemptTrigger::Manual];
+const TRIGGERS: [AttemptTrigger; 5] = [
+    AttemptTrigger::Initial,
+    AttemptTrigger::Automatic,
+    AttemptTrigger::Manual,
+    AttemptTrigger::BulkRetry,
+    AttemptTrigger::Unpause,
+];
+const STATUSES: [AttemptStatus; 3] = [AttemptStatus::Successful, AttemptStatus::Failed, AttemptStatus::Cancelled];
 
 fn trigger_number(trigger: AttemptTrigger) -> i64 {
     match trigger {
         AttemptTrigger::Initial => 0,
         AttemptTrigger::Automatic => 1,
         AttemptTrigger::Manual => 2,
+        AttemptTrigger::BulkRetry => 3,
+        AttemptTrigger::Unpause => 4,
     }
 }
 
 fn trigger_from(number: i64) -> Result<AttemptTrigger, Corrupt> {
     let trigger = usize::try_from(number).ok().and_then(|number| TRIGGERS.get(number));
     trigger.copied().ok_or(Corrupt("a trigger is unknown"))
+}
+
+/// How a try is counted, and whether it was resumed, in one column: nearly always one of two values.
+fn status_number(attempt: &AttemptSummary) -> i64 {
+    let status = match attempt.status {
+        AttemptStatus::Successful => 0,
+        AttemptStatus::Failed => 1,
+        AttemptStatus::Cancelled => 2,
+    };
+    status * 2 + i64::from(attempt.resumed)
+}
+
+fn status_from(number: i64) -> Result<(AttemptStatus, bool), Corrupt> {
+    let status = usize::try_from(number / 2).ok().and_then(|number| STATUSES.get(number));
+    status.map(|status| (*status, number % 2 == 1)).ok_or(Corrupt("an attempt's status is unknown"))
 }
 
 pub(super) fn encode(part: &Part) -> Vec<u8> {
@@ -119,6 +144,7 @@ fn encode_attempts(writer: &mut Writer, rows: &[&ColdRow]) {
         writer.column(&tries.iter().map(|(attempt, _)| value(attempt)).collect::<Vec<_>>());
     };
     column(&|attempt| trigger_number(attempt.trigger));
+    column(&status_number);
     column(&|attempt| attempt.latency_ms.into());
     column(&|attempt| attempt.result.status().map_or(0, |status| i64::from(status) + 1));
     column(&|attempt| attempt.result.error().map_or(0, |error| error.number().into()));
@@ -230,7 +256,7 @@ fn decode_ids(reader: &mut Reader<'_>, fresh: &[i64], times: &[i64]) -> Result<V
 
 /// The attempts of a part, all events' behind each other.
 struct Attempts {
-    columns: [Vec<i64>; 5],
+    columns: [Vec<i64>; 6],
     positions: Vec<Option<RecordRef>>,
     taken: usize,
 }
@@ -238,7 +264,7 @@ struct Attempts {
 impl Attempts {
     fn decode(reader: &mut Reader<'_>, count: usize) -> Result<Self, Corrupt> {
         let mut column = || reader.column(count);
-        let columns = [column()?, column()?, column()?, column()?, column()?];
+        let columns = [column()?, column()?, column()?, column()?, column()?, column()?];
         Ok(Self { columns, positions: decode_positions(reader, count)?, taken: 0 })
     }
 
@@ -246,7 +272,7 @@ impl Attempts {
     fn take(&mut self, count: usize, id: RequestId) -> Result<(Vec<AttemptSummary>, Vec<Option<RecordRef>>), Corrupt> {
         let range = self.taken..self.taken + count;
         self.taken = range.end;
-        let [triggers, latencies, statuses, errors, since] = &self.columns;
+        let [triggers, states, latencies, statuses, errors, since] = &self.columns;
         let one = |at: usize| {
             let status = match statuses[at] {
                 0 => None,
@@ -257,8 +283,11 @@ impl Attempts {
                 (0, None) => return Err(Corrupt("an attempt has neither a status nor an error")),
                 (error, status) => AttemptResult::Failed { error: error_from(error.cast_unsigned())?, status },
             };
+            let (status, resumed) = status_from(states[at])?;
             Ok(AttemptSummary {
                 trigger: trigger_from(triggers[at])?,
+                resumed,
+                status,
                 started_at: Timestamp::from_ms(since[at].wrapping_add(id.time().ms())),
                 latency_ms: u32::try_from(latencies[at]).map_err(|_| Corrupt("a latency is out of range"))?,
                 result,

@@ -26,7 +26,7 @@ impl Stored {
             Phase::Waiting { .. } => Self::Waiting,
             Phase::Successful => Self::Successful,
             Phase::Failed => Self::Failed,
-            Phase::Cancelled => Self::Cancelled,
+            Phase::Cancelled { .. } => Self::Cancelled,
         }
     }
 
@@ -45,6 +45,8 @@ pub(super) struct Combination {
     pub(super) source: u32,
     pub(super) destination: u32,
     pub(super) stored: Stored,
+    /// The event's, which its connection's may have left behind.
+    pub(super) generation: u32,
     /// HTTP status of the last attempt.
     pub(super) response: Option<u16>,
     /// Error of the last attempt.
@@ -58,6 +60,7 @@ impl Combination {
         writer.varint(self.destination.into());
         let number = Stored::ALL.iter().position(|stored| *stored == self.stored).unwrap_or(0);
         writer.varint(number as u64);
+        writer.varint(self.generation.into());
         writer.varint(self.response.map_or(0, |status| u64::from(status) + 1));
         writer.varint(self.error.map_or(0, |error| error.number().into()));
     }
@@ -66,6 +69,7 @@ impl Combination {
         let mut handle = || u32::try_from(reader.varint()?).map_err(|_| Corrupt("a handle is too large"));
         let (connection, source, destination) = (handle()?, handle()?, handle()?);
         let stored = reader.count()?;
+        let generation = u32::try_from(reader.varint()?).map_err(|_| Corrupt("a generation is too large"))?;
         let response = match reader.varint()? {
             0 => None,
             status => Some(u16::try_from(status - 1).map_err(|_| Corrupt("a status is too large"))?),
@@ -75,7 +79,7 @@ impl Combination {
             number => Some(error_from(number)?),
         };
         let stored = *Stored::ALL.get(stored).ok_or(Corrupt("a stored status is unknown"))?;
-        Ok(Self { connection, source, destination, stored, response, error })
+        Ok(Self { connection, source, destination, stored, generation, response, error })
     }
 }
 

@@ -163,7 +163,7 @@ fn standing(event: &Event, ask: &PendingAsk) -> Standing {
         Phase::Ready { due_at, .. } => (due_at, event.seq),
         Phase::Waiting { due_at } if due_at > ask.due_before => return Standing::Later(due_at),
         Phase::Waiting { due_at } => (due_at, event.seq),
-        Phase::Successful | Phase::Failed | Phase::Cancelled => return Standing::No,
+        Phase::Successful | Phase::Failed | Phase::Cancelled { .. } => return Standing::No,
     };
     if ask.from.is_none_or(|from| place > from) { Standing::Counts(place) } else { Standing::No }
 }

@@ -9,7 +9,7 @@ use super::{
     zone::Zone,
 };
 use crate::{
-    domain::{AttemptTrigger, ConnectionId, Event, EventStatus, Phase, Timestamp},
+    domain::{AttemptTrigger, ConnectionId, Event, EventStatus, Phase, Standing, Timestamp},
     store::query::EventFilter,
 };
 
@@ -18,8 +18,8 @@ use crate::{
 pub struct Asking<'a> {
     /// Which events.
     pub filter: &'a EventFilter,
-    /// Whether a connection is paused.
-    pub paused: &'a dyn Fn(ConnectionId) -> bool,
+    /// What a connection's state makes of its events.
+    pub standing: &'a dyn Fn(ConnectionId) -> Standing,
     /// The moment the statuses are of.
     pub now: Timestamp,
 }
@@ -31,7 +31,7 @@ enum Verdict {
     Yes,
     /// It depends on when each is due.
     ByDue {
-        paused: bool,
+        standing: Standing,
     },
 }
 
@@ -55,7 +55,7 @@ pub(super) struct Plan<'a> {
     sources: Option<Vec<bool>>,
     destinations: Option<Vec<bool>>,
     /// By handle, as far as it was asked.
-    paused: RefCell<HashMap<u32, bool>>,
+    standings: RefCell<HashMap<u32, Standing>>,
 }
 
 impl<'a> Plan<'a> {
@@ -76,16 +76,16 @@ impl<'a> Plan<'a> {
             connections: mask(filter.connections.iter().map(|id| id.bits()).collect()),
             sources: mask(filter.sources.iter().map(|id| id.bits()).collect()),
             destinations: mask(filter.destinations.iter().map(|id| id.bits()).collect()),
-            paused: RefCell::default(),
+            standings: RefCell::default(),
         }
     }
 
     /// Whether a whole event matches.
     pub(super) fn matches(&self, event: &Event) -> bool {
-        let Asking { filter, paused, now } = self.asking;
-        // Pausing matters to nothing but statuses.
-        let paused = !filter.statuses.is_empty() && paused(event.connection_id);
-        filter.matches(event, paused, *now)
+        let Asking { filter, standing, now } = self.asking;
+        // It matters to nothing but statuses.
+        let standing = if filter.statuses.is_empty() { Standing::default() } else { standing(event.connection_id) };
+        filter.matches(event, standing, *now)
     }
 
     /// What follows from a zone alone.
@@ -121,8 +121,8 @@ impl<'a> Plan<'a> {
                 && match verdicts[live.combination] {
                     Verdict::No => false,
                     Verdict::Yes => true,
-                    Verdict::ByDue { paused } => {
-                        self.shown(hot.combinations()[live.combination].stored, live.due, paused)
+                    Verdict::ByDue { standing } => {
+                        self.shown(&hot.combinations()[live.combination], live.due, standing)
                     }
                 }
         })
@@ -144,40 +144,32 @@ impl<'a> Plan<'a> {
         if self.asking.filter.statuses.is_empty() {
             return Verdict::Yes;
         }
+        let standing = self.standing(combination.connection);
         // Deriving never looks at more of a due time than on which side of now it lies, so the extremes decide.
-        let ends =
-            |paused| [i64::MIN, i64::MAX].map(|due| self.shown(combination.stored, Timestamp::from_ms(due), paused));
-        let decided = |ends: [bool; 2]| match ends {
-            [true, true] => Some(Verdict::Yes),
-            [false, false] => Some(Verdict::No),
-            _ => None,
-        };
-        let (running, on_hold) = (ends(false), ends(true));
-        if running == on_hold
-            && let Some(verdict) = decided(running)
-        {
-            return verdict;
+        match [i64::MIN, i64::MAX].map(|due| self.shown(combination, Timestamp::from_ms(due), standing)) {
+            [true, true] => Verdict::Yes,
+            [false, false] => Verdict::No,
+            _ => Verdict::ByDue { standing },
         }
-        let paused = self.is_paused(combination.connection);
-        decided(if paused { on_hold } else { running }).unwrap_or(Verdict::ByDue { paused })
     }
 
     /// Whether the filter asks for the public status of a stored one.
-    fn shown(&self, stored: Stored, due_at: Timestamp, paused: bool) -> bool {
-        let phase = match stored {
+    fn shown(&self, combination: &Combination, due_at: Timestamp, standing: Standing) -> bool {
+        let phase = match combination.stored {
             Stored::Ready => Phase::Ready { due_at, trigger: AttemptTrigger::Initial, automatic_due: None },
             Stored::Waiting => Phase::Waiting { due_at },
             Stored::Successful => Phase::Successful,
             Stored::Failed => Phase::Failed,
-            Stored::Cancelled => Phase::Cancelled,
+            Stored::Cancelled => Phase::Cancelled { unsent: None },
         };
-        self.asking.filter.statuses.contains(&EventStatus::derive(&phase, paused, self.asking.now))
+        let status = EventStatus::derive(phase, combination.generation, standing, self.asking.now);
+        self.asking.filter.statuses.contains(&status)
     }
 
-    fn is_paused(&self, connection: u32) -> bool {
-        *self.paused.borrow_mut().entry(connection).or_insert_with(|| {
+    fn standing(&self, connection: u32) -> Standing {
+        *self.standings.borrow_mut().entry(connection).or_insert_with(|| {
             let id = self.handles.read().id(connection);
-            id.is_some_and(|id| (self.asking.paused)(ConnectionId::from_bits(id)))
+            id.map_or_else(Standing::default, |id| (self.asking.standing)(ConnectionId::from_bits(id)))
         })
     }
 }

@@ -14,7 +14,7 @@ use super::{
     zone::Zone,
 };
 use crate::{
-    domain::{ConnectionId, DestinationId, Event, Phase, RequestId, SourceId},
+    domain::{ConnectionId, DestinationId, Event, Phase, RequestId, SourceId, Unsent},
     store::local::row::{BLOCK_SLOTS, Row},
 };
 
@@ -119,6 +119,7 @@ impl View<'_> {
             created_at: hot.created,
             version: hot.version,
             phase: phase_of(hot, cold),
+            generation: hot.combination.generation,
             automatic_used: cold.automatic_used,
             attempts: cold.attempts.clone(),
         };
@@ -133,7 +134,9 @@ fn phase_of(hot: &HotRow, cold: &ColdRow) -> Phase {
         Stored::Waiting => Phase::Waiting { due_at },
         Stored::Successful => Phase::Successful,
         Stored::Failed => Phase::Failed,
-        Stored::Cancelled => Phase::Cancelled,
+        Stored::Cancelled => {
+            Phase::Cancelled { unsent: cold.automatic_due.map(|due_at| Unsent { trigger: cold.trigger, due_at }) }
+        }
     }
 }
 

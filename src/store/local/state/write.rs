@@ -165,6 +165,7 @@ fn hot_row(event: &Event, staged: &mut Staged<'_>) -> HotRow {
             source: staged.intern(event.source_id.bits()),
             destination: staged.intern(event.destination_id.bits()),
             stored: Stored::of(&event.phase),
+            generation: event.generation,
             response: last.and_then(|attempt| attempt.result.status()),
             error: last.and_then(|attempt| attempt.result.error()),
         },

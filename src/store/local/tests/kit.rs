@@ -168,7 +168,7 @@ pub(super) fn files_with(directory: &Path, bytes: &[u8]) -> Vec<PathBuf> {
 
 pub(super) fn secret_destination_kind() -> DestinationKind {
     DestinationKind::Http(HttpDestination {
-        url: "http://127.0.0.1/".to_owned(),
+        url: Some("http://127.0.0.1/".to_owned()),
         http_method: None,
         path_forwarding_disabled: false,
         auth: DestinationAuth::BearerToken { token: Secret::new(SECRET) },
@@ -182,6 +182,7 @@ pub(super) fn put_secrets(store: &dyn Store) {
         description: None,
         kind: secret_destination_kind(),
         disabled_at: None,
+        deleted_at: None,
         created_at: START,
         updated_at: START,
         version: 1,
@@ -224,10 +225,17 @@ fn submit(store: &dyn Store, body_len: usize) -> (RequestId, Route, Commit<Accep
         query: Some("q=1".to_owned()),
         headers: vec![("x-n".to_owned(), number.to_string().into_bytes().into())],
         body: body.into(),
+        body_truncated: false,
         client_ip: None,
     };
-    let route = Route { connection_id: connection(), destination_id: DestinationId::from_bits(4) };
-    let new = NewRequest { request: Arc::new(request), routes: vec![route], rejection: None, body_permit: None };
+    let route = Route { connection_id: connection(), destination_id: DestinationId::from_bits(4), generation: 0 };
+    let new = NewRequest {
+        request: Arc::new(request),
+        routes: vec![route],
+        ignored: Vec::new(),
+        rejection: None,
+        body_permit: None,
+    };
     (id, route, store.accept(new))
 }
 
@@ -247,6 +255,8 @@ fn finished(event: &mut Event, at: Timestamp, status: u16) -> Transition {
     event.version += 1;
     event.phase = if status < 300 { Phase::Successful } else { Phase::Failed };
     event.attempts.push(AttemptSummary {
+        resumed: false,
+        status: crate::domain::AttemptStatus::Failed,
         trigger: AttemptTrigger::Initial,
         started_at: at,
         latency_ms: 1,

@@ -102,6 +102,8 @@ fn an_overlay_full_of_long_histories_is_folded_before_it_refuses_requests() {
     let mut event = accept(store.as_ref(), 10);
     // One row alone is more than half of what there may be.
     let attempt = AttemptSummary {
+        resumed: false,
+        status: crate::domain::AttemptStatus::Failed,
         trigger: AttemptTrigger::Manual,
         started_at: now(&subject),
         latency_ms: 1,

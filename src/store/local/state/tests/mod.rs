@@ -140,7 +140,7 @@ fn a_histogram_inside_of_one_block_counts_only_its_buckets() {
     let inside = world.rows().filter(|(_, row)| shape.bucket_of(row.event.created_at).is_some()).count() as u64;
     assert!(inside > 0, "the history has events there");
     let filter = EventFilter::default();
-    let asking = Asking { filter: &filter, paused: &|_| false, now: shape.start };
+    let asking = Asking { filter: &filter, standing: &|_| crate::domain::Standing::default(), now: shape.start };
     assert_eq!(world.state().histogram(&Overlaid::new(), &asking, shape).unwrap(), [inside]);
 }
 

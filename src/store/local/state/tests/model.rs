@@ -130,6 +130,7 @@ impl World {
                 created_at,
                 version: 0,
                 phase: Phase::Ready { due_at: created_at, trigger: AttemptTrigger::Initial, automatic_due: None },
+                generation: 0,
                 automatic_used: 0,
                 attempts: vec![],
             };
@@ -152,7 +153,14 @@ impl World {
             };
             let trigger = if number == 0 { AttemptTrigger::Initial } else { AttemptTrigger::Automatic };
             let latency_ms = u32::from(to) * 3;
-            row.event.attempts.push(AttemptSummary { trigger, started_at: at, latency_ms, result });
+            row.event.attempts.push(AttemptSummary {
+                trigger,
+                resumed: latency_ms % 2 == 0,
+                status: crate::domain::AttemptStatus::Failed,
+                started_at: at,
+                latency_ms,
+                result,
+            });
             let place = self.place();
             row.attempts_at.push(place);
         }
@@ -163,7 +171,7 @@ impl World {
             2 => Phase::Waiting { due_at: row.event.created_at },
             3 => Phase::Successful,
             4 => Phase::Failed,
-            _ => Phase::Cancelled,
+            _ => Phase::Cancelled { unsent: None },
         };
         row.event.version += 1;
         row.event.automatic_used += u32::from(tries / 2);
@@ -202,11 +210,12 @@ impl World {
 
     pub(super) fn check(&self, ask: &Ask) {
         let paused = |id: ConnectionId| ask.paused.iter().any(|number| connection(*number) == id);
-        let asking = Asking { filter: &ask.filter, paused: &paused, now: ask.now };
+        let standing = |id: ConnectionId| crate::domain::Standing { paused: paused(id), generation: 0 };
+        let asking = Asking { filter: &ask.filter, standing: &standing, now: ask.now };
         let matching: Vec<Event> = self
             .rows()
             .map(|(_, row)| row.event)
-            .filter(|event| ask.filter.matches(event, paused(event.connection_id), ask.now))
+            .filter(|event| ask.filter.matches(event, standing(event.connection_id), ask.now))
             .collect();
         self.check_pages(&asking, ask.limit, &matching);
         assert_eq!(self.state().count(&self.over, &asking).unwrap(), matching.len() as u64, "count of {ask:?}");

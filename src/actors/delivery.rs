@@ -177,7 +177,7 @@ impl Handler<Stop> for DeliveryActor {
 }
 
 /// One try, from the request's bytes to what came back.
-async fn try_once(engine: Arc<Engine>, transport: Rc<dyn Transport>, job: Job, attempt: Try) -> Reply {
+async fn try_once(engine: Arc<Engine>, transport: Rc<dyn Transport>, job: Job, plan: Try) -> Reply {
     let request = match job.payload.request {
         Some(request) => request,
         None => match load(&engine, job.payload.at, job.event).await {
@@ -203,10 +203,21 @@ async fn try_once(engine: Arc<Engine>, transport: Rc<dyn Transport>, job: Job, a
             let sender = Sender {
                 signing_secret: configuration.project.as_ref().map(|project| &project.signing_secret),
                 header_prefix: &engine.settings.header_prefix,
+                api_url: &engine.settings.api_url,
                 timeout: engine.settings.timeout,
             };
-            let attempt = Attempt { event: job.event, number: attempt.number, trigger: attempt.trigger };
-            match outbound(&request, (url, http), attempt, &sender) {
+            let (connection, now) = (configuration.connections.get(&job.connection), engine.now());
+            let rule = connection.and_then(|connection| connection.retry_rule());
+            let attempt = Attempt {
+                event: job.event,
+                plan,
+                at: now,
+                retry_after_ms: plan.follow_up.delay_ms(rule, now),
+                source_name: configuration.sources.get(&request.source_id).map(|source| source.name.as_str()),
+                connection_name: connection.and_then(|connection| connection.name.as_deref()),
+                destination_name: &destination.name,
+            };
+            match outbound(&request, (url, http), &attempt, &sender) {
                 Ok(outbound) => transport.send(outbound),
                 Err(error) => return no_answer(ErrorCode::InvalidUrl, error),
             }

@@ -19,11 +19,18 @@ pub struct DeliverySettings {
     pub concurrency: usize,
     /// What our headers start with; inbound headers that start so are not forwarded. Lower case.
     pub header_prefix: String,
+    /// The API's address without a slash at its end, for links to events.
+    pub api_url: String,
 }
 
 impl Default for DeliverySettings {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(60), concurrency: 64, header_prefix: "x-hookgate-".to_owned() }
+        Self {
+            timeout: Duration::from_secs(60),
+            concurrency: 64,
+            header_prefix: "x-hookgate-".to_owned(),
+            api_url: "http://127.0.0.1:8081".to_owned(),
+        }
     }
 }
 

@@ -111,6 +111,7 @@ impl Application {
                 timeout: settings.delivery.timeout(),
                 concurrency: settings.delivery.concurrency,
                 header_prefix: settings.delivery.header_prefix.clone(),
+                api_url: settings.api.public_url(addresses.1).trim_end_matches('/').to_owned(),
             },
             arbiters: settings.delivery.arbiters(),
             milestones: Milestones::none(),

@@ -6,6 +6,7 @@
 mod delivery;
 mod failures;
 mod harness;
+mod headers;
 mod listing;
 mod manual;
 mod pausing;

@@ -9,7 +9,9 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 pub use crate::store::{EventFilter, StoreError, StoredAttempt};
 use crate::{
     clock::Clock,
-    domain::{AttemptId, AttemptSummary, Configuration, Event, EventId, Request, Seq, Timestamp},
+    domain::{
+        AttemptId, AttemptRecord, AttemptSummary, Configuration, Event, EventId, NextTry, Request, Seq, Timestamp,
+    },
     store::{PageRequest, SeqBound, Store},
 };
 
@@ -46,7 +48,7 @@ pub struct Page<T, K> {
     pub prev: Option<K>,
 }
 
-/// One finished attempt in a list.
+/// An attempt.
 #[derive(Debug, Clone)]
 pub struct AttemptRow {
     /// Its event.
@@ -54,10 +56,24 @@ pub struct AttemptRow {
     /// Its number, from 1.
     pub number: u32,
     /// What is known of it.
-    pub summary: AttemptSummary,
+    pub state: AttemptState,
 }
 
-/// The order of attempts: when they started, then their ids.
+/// Whether an attempt was made.
+#[derive(Debug, Clone)]
+pub enum AttemptState {
+    /// It was.
+    Made {
+        /// What every list shows.
+        summary: AttemptSummary,
+        /// What was kept of it; `Err` when that is damaged or gone.
+        record: Result<AttemptRecord, StoreError>,
+    },
+    /// Not yet, or never.
+    Next(NextTry),
+}
+
+/// The order of attempts: when they started or are due, then their ids.
 pub type AttemptKey = (Timestamp, AttemptId);
 
 impl AttemptRow {
@@ -65,12 +81,6 @@ impl AttemptRow {
     #[must_use]
     pub fn id(&self) -> AttemptId {
         self.event.id().attempt(self.number)
-    }
-
-    /// Its place in lists.
-    #[must_use]
-    pub fn key(&self) -> AttemptKey {
-        (self.summary.started_at, self.id())
     }
 }
 
@@ -222,7 +232,8 @@ impl Query {
         .await
     }
 
-    /// A page of the finished attempts of some events; events that are not there have none.
+    /// A page of the attempts of some events; events that are not there have none. With `next`, the one that comes
+    /// next is among them.
     ///
     /// # Errors
     ///
@@ -231,67 +242,122 @@ impl Query {
         &self,
         events: Vec<EventId>,
         page: PageQuery<AttemptKey>,
+        next: bool,
     ) -> Result<Page<AttemptRow, AttemptKey>, StoreError> {
+        let now = self.now();
         self.blocking(move |store| {
-            let mut rows = Vec::new();
+            let mut found = Vec::new();
             for id in events {
                 match store.event(id) {
-                    Ok(found) => rows.extend(rows_of(found.event)),
+                    Ok(row) => {
+                        let planned = if next { next_of(store, &row.event, now) } else { None };
+                        found.extend(places_of(&Arc::new(row.event), planned));
+                    }
                     Err(StoreError::NotFound) => {}
                     Err(error) => return Err(error),
                 }
             }
-            Ok(page_of(rows, page))
+            let page = page_of(found, page);
+            let items = page.items.into_iter().map(|place| row_at(store, place)).collect::<Result<_, _>>()?;
+            Ok(Page { items, next: page.next, prev: page.prev })
         })
         .await
     }
 
-    /// One attempt with what is kept of it.
+    /// One attempt with what is kept of it, also the one that comes next.
     ///
     /// # Errors
     ///
     /// As [`Store::attempt`].
-    pub async fn attempt(&self, id: AttemptId) -> Result<StoredAttempt, StoreError> {
-        self.blocking(move |store| store.attempt(id)).await
+    pub async fn attempt(&self, id: AttemptId) -> Result<AttemptRow, StoreError> {
+        let now = self.now();
+        self.blocking(move |store| row_of(store, store.attempt(id)?, now)).await
     }
 }
 
-fn rows_of(event: Event) -> impl Iterator<Item = AttemptRow> {
-    let event = Arc::new(event);
-    let count = event.attempts.len();
-    (0..count).map(move |index| AttemptRow {
-        number: u32::try_from(index + 1).unwrap_or(u32::MAX),
-        summary: event.attempts[index],
-        event: Arc::clone(&event),
-    })
+/// The place of an attempt in a list; `Some` of the one that comes next.
+#[derive(Clone)]
+struct AttemptPlace {
+    event: Arc<Event>,
+    number: u32,
+    next: Option<NextTry>,
+    key: AttemptKey,
 }
 
-/// Cuts a page out of all rows: attempts of a few events are few.
-fn page_of(mut rows: Vec<AttemptRow>, page: PageQuery<AttemptKey>) -> Page<AttemptRow, AttemptKey> {
-    rows.sort_by_key(AttemptRow::key);
-    rows.dedup_by_key(|row| row.key());
+fn places_of(event: &Arc<Event>, next: Option<NextTry>) -> Vec<AttemptPlace> {
+    let place = |number: u32, at: Timestamp, next| AttemptPlace {
+        event: Arc::clone(event),
+        number,
+        next,
+        key: (at, event.id().attempt(number)),
+    };
+    let made = (1..).zip(&event.attempts).map(|(number, summary)| place(number, summary.started_at, None));
+    made.chain(next.map(|next| place(next.number, next.due_at, Some(next)))).collect()
+}
+
+fn next_of(store: &dyn Store, event: &Event, now: Timestamp) -> Option<NextTry> {
+    let configuration = store.configuration();
+    let connection = configuration.connections.get(&event.connection_id);
+    let unpaused_at = connection.and_then(|connection| connection.unpaused_at);
+    event.next_try(configuration.standing(event.connection_id), unpaused_at, now)
+}
+
+/// Reads what is kept of an attempt that a page shows.
+fn row_at(store: &dyn Store, place: AttemptPlace) -> Result<AttemptRow, StoreError> {
+    let AttemptPlace { event, number, next, .. } = place;
+    let state = match next {
+        Some(next) => AttemptState::Next(next),
+        None => match store.attempt(event.id().attempt(number)) {
+            Ok(stored) => made(&event, number, stored.record.unwrap_or(Err(StoreError::NotFound)))?,
+            // Retention was faster.
+            Err(StoreError::NotFound) => made(&event, number, Err(StoreError::NotFound))?,
+            Err(error) => return Err(error),
+        },
+    };
+    Ok(AttemptRow { event, number, state })
+}
+
+fn row_of(store: &dyn Store, stored: StoredAttempt, now: Timestamp) -> Result<AttemptRow, StoreError> {
+    let StoredAttempt { event, number, record } = stored;
+    let state = match record {
+        Some(record) => made(&event, number, record)?,
+        None => AttemptState::Next(next_of(store, &event, now).ok_or(StoreError::NotFound)?),
+    };
+    Ok(AttemptRow { event: Arc::new(event), number, state })
+}
+
+fn made(event: &Event, number: u32, record: Result<AttemptRecord, StoreError>) -> Result<AttemptState, StoreError> {
+    let index = usize::try_from(number).unwrap_or(usize::MAX).wrapping_sub(1);
+    let summary = *event.attempts.get(index).ok_or(StoreError::NotFound)?;
+    Ok(AttemptState::Made { summary, record })
+}
+
+/// Cuts a page out of all places: attempts of a few events are few.
+fn page_of(mut places: Vec<AttemptPlace>, page: PageQuery<AttemptKey>) -> Page<AttemptPlace, AttemptKey> {
+    places.sort_by_key(|place| place.key);
+    places.dedup_by_key(|place| place.key);
     if page.descending {
-        rows.reverse();
+        places.reverse();
     }
-    let is_before = |row: &AttemptRow, key| if page.descending { row.key() > key } else { row.key() < key };
+    let is_before = |place: &AttemptPlace, key| if page.descending { place.key > key } else { place.key < key };
     let (begin, end) = match page.start {
         Start::First => (0, page.limit),
         Start::After(key) => {
-            let begin = rows.partition_point(|row| is_before(row, key) || row.key() == key);
+            let begin = places.partition_point(|place| is_before(place, key) || place.key == key);
             (begin, begin + page.limit)
         }
         Start::Before(key) => {
-            let end = rows.partition_point(|row| is_before(row, key));
+            let end = places.partition_point(|place| is_before(place, key));
             (end.saturating_sub(page.limit), end)
         }
     };
-    let end = end.min(rows.len());
+    let end = end.min(places.len());
     let more = match page.start {
-        Start::First | Start::After(_) => end < rows.len(),
+        Start::First | Start::After(_) => end < places.len(),
         Start::Before(_) => begin > 0,
     };
-    let items = rows.drain(begin..end).collect();
-    with_keys(items, AttemptRow::key, page.start, more)
+    let items = places.drain(begin..end).collect();
+    with_keys(items, |place: &AttemptPlace| place.key, page.start, more)
 }
 
 /// Adds the keys that lead on; `more` tells whether there is more in the direction of travel.

@@ -193,7 +193,7 @@ async fn try_once(engine: Arc<Engine>, transport: Rc<dyn Transport>, job: Job, p
         DestinationKind::MockApi => return mocked(&request),
         DestinationKind::Cli(_) => {
             let message = "nobody listens: there are no CLI sessions yet".to_owned();
-            return no_answer(ErrorCode::Cancelled, message);
+            return no_answer(ErrorCode::CliUnavailable, message);
         }
         DestinationKind::Http(http) => {
             let Some(url) = &http.url else {

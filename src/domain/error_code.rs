@@ -26,13 +26,14 @@ pub enum ErrorCode {
     PayloadMissing,
     Cancelled,
     CancelledPastRetention,
+    CliUnavailable,
     InternalError,
     Unknown,
 }
 
 impl ErrorCode {
     /// Each code with its stored number and the API's word. Numbers are never reused.
-    const TABLE: [(Self, u8, &'static str); 21] = [
+    const TABLE: [(Self, u8, &'static str); 22] = [
         (Self::ConnectionRefused, 1, "CONNECTION_REFUSED"),
         (Self::ConnectionReset, 2, "CONNECTION_RESET"),
         (Self::SocketClosed, 3, "SOCKET_CLOSED"),
@@ -54,6 +55,7 @@ impl ErrorCode {
         (Self::WrongTlsVersion, 19, "ERR_SSL_WRONG_VERSION_NUMBER"),
         (Self::MissingUrl, 20, "MISSING_URL"),
         (Self::CancelledPastRetention, 21, "CANCELLED_PAST_RETENTION"),
+        (Self::CliUnavailable, 22, "CLI_UNAVAILABLE"),
     ];
 
     fn row(self) -> (Self, u8, &'static str) {

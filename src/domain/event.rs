@@ -136,6 +136,19 @@ impl EventStatus {
     }
 }
 
+/// A try that was not made: it will be, unless the event is cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NextTry {
+    /// The number it has or would have had, from 1.
+    pub number: u32,
+    /// What causes it.
+    pub trigger: AttemptTrigger,
+    /// When it is due.
+    pub due_at: Timestamp,
+    /// Whether it will never be made.
+    pub cancelled: bool,
+}
+
 /// One request on one connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
@@ -212,6 +225,23 @@ impl Event {
             Phase::Waiting { due_at } => Some(due_at),
             Phase::Successful | Phase::Failed | Phase::Cancelled { .. } => None,
         }
+    }
+
+    /// The try that comes next, or would have come had the event not been cancelled. A view: nothing is stored for it, and one
+    /// that is under way is still it. `unpaused_at` is when its connection's last pause ended.
+    #[must_use]
+    pub fn next_try(&self, standing: Standing, unpaused_at: Option<Timestamp>, now: Timestamp) -> Option<NextTry> {
+        let phase = self.phase.effective(self.generation, standing);
+        let (planned, due_at) = match phase {
+            Phase::Ready { trigger, due_at, .. } => (trigger, due_at),
+            Phase::Waiting { due_at } => (AttemptTrigger::Automatic, due_at),
+            Phase::Cancelled { unsent: Some(unsent) } => (unsent.trigger, unsent.due_at),
+            Phase::Successful | Phase::Failed | Phase::Cancelled { unsent: None } => return None,
+        };
+        let cancelled = matches!(phase, Phase::Cancelled { .. });
+        let held = (standing.paused && due_at <= now) || unpaused_at.is_some_and(|unpaused_at| due_at <= unpaused_at);
+        let trigger = if held && !cancelled { AttemptTrigger::Unpause } else { planned };
+        Some(NextTry { number: super::delivery::next_number(self), trigger, due_at, cancelled })
     }
 
     /// When anything last happened to it: what retention counts from.

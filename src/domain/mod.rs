@@ -26,7 +26,7 @@ pub use configuration::{ApiKey, ConfigItem, Configuration, Project};
 pub use connection::Connection;
 pub use destination::{CliDestination, Destination, DestinationAuth, DestinationKind, HttpDestination, HttpMethod};
 pub use error_code::ErrorCode;
-pub use event::{Event, EventStatus, Phase, Seq, Standing, Unsent};
+pub use event::{Event, EventStatus, NextTry, Phase, Seq, Standing, Unsent};
 pub use id::{ApiKeyId, AttemptId, ConnectionId, DestinationId, EventDataId, EventId, ProjectId, RequestId, SourceId};
 pub use request::{Ignored, IgnoredCause, RejectionCause, Request, Route};
 pub use retry_after::RetryAfter;

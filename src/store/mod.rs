@@ -237,10 +237,10 @@ pub struct PendingPage {
 pub struct StoredAttempt {
     /// Its event.
     pub event: Event,
-    /// Its number, from 1; the summary is `event.attempts[number - 1]`.
+    /// Its number, from 1; the summary is `event.attempts[number - 1]`, unless it is the one that was not made yet.
     pub number: u32,
-    /// The details; `Err` text when they are damaged or gone.
-    pub record: Result<AttemptRecord, StoreError>,
+    /// The details, `Err` when they are damaged or gone; `None` of one that was not made.
+    pub record: Option<Result<AttemptRecord, StoreError>>,
 }
 
 /// Figures for health, metrics and `stats`.
@@ -333,7 +333,7 @@ pub trait Store: Send + Sync + 'static {
     /// `NotFound`, `Rebuilding`, `Damaged`, `Io`.
     fn event(&self, id: EventId) -> Result<PendingEvent, StoreError>;
 
-    /// One attempt.
+    /// One attempt, made or the next one.
     ///
     /// # Errors
     ///

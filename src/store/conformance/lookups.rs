@@ -32,8 +32,13 @@ pub fn ids_that_do_not_exist_are_not_found(subject: &mut dyn Subject) {
         assert_absent(store, EventId::from_bits(u128::MAX));
         // The request's own number names no event.
         assert_eq!(store.event(EventId::from_bits(known.bits())), Err(StoreError::NotFound));
-        // Attempts beyond the last, and the number that is none.
-        let missing = [(0, 2), (0, u32::MAX), (1, 1), (0, 0)];
+        // The attempt that comes next is found without details.
+        for (index, number) in [(0, 2), (1, 1)] {
+            let next = store.attempt(events[index].id().attempt(number)).unwrap();
+            assert_eq!((next.number, next.record), (number, None));
+        }
+        // Attempts beyond it, and the number that is none.
+        let missing = [(0, 3), (0, u32::MAX), (1, 2), (0, 0)];
         for (index, number) in missing {
             assert_eq!(store.attempt(events[index].id().attempt(number)), Err(StoreError::NotFound), "{number}");
         }
@@ -56,9 +61,9 @@ fn assert_found(store: &dyn Store, events: &[Event]) {
         let found = store.event(event.id()).unwrap();
         assert_eq!(found.event, *event);
         assert_eq!(store.request(found.payload_ref).unwrap().id, event.request_id);
-        let attempt = store.attempt(event.id().attempt(1)).map(|attempt| (attempt.event, attempt.number));
-        let expected = if event.attempts.is_empty() { Err(StoreError::NotFound) } else { Ok((event.clone(), 1)) };
-        assert_eq!(attempt, expected);
+        let attempt = store.attempt(event.id().attempt(1)).unwrap();
+        assert_eq!((attempt.event, attempt.number), (event.clone(), 1));
+        assert_eq!(attempt.record.is_some(), !event.attempts.is_empty());
     }
     assert_eq!(store.events_of(events[0].request_id).unwrap(), events);
 }

@@ -61,9 +61,12 @@ pub(super) fn event(shared: &Shared, id: EventId) -> Result<PendingEvent, StoreE
 pub(super) fn attempt(shared: &Shared, id: AttemptId) -> Result<StoredAttempt, StoreError> {
     let (row, number) = shared.query(|state, over, _| state.find_attempt(id, over))?.ok_or(StoreError::NotFound)?;
     let index = number as usize - 1;
+    if index == row.event.attempts.len() {
+        return Ok(StoredAttempt { event: row.event, number, record: None });
+    }
     let place = row.attempts_at.get(index).copied().flatten();
     let record = place.ok_or(StoreError::NotFound).and_then(|place| attempt_record(shared, place, index));
-    Ok(StoredAttempt { event: row.event, number, record })
+    Ok(StoredAttempt { event: row.event, number, record: Some(record) })
 }
 
 /// See [`Store::request`](crate::store::Store::request).

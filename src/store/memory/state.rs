@@ -233,10 +233,12 @@ impl State {
         self.ids
             .range(same_time)
             .filter_map(|(event, seq)| Some((self.kept(*seq)?, id.number_of(*event)?)))
-            .find_map(|(kept, number)| {
-                let place = usize::try_from(number).ok()?.checked_sub(1)?;
-                let record = kept.records.get(place)?.clone().ok_or(StoreError::NotFound);
-                Some(StoredAttempt { event: kept.event.clone(), number, record })
+            .filter_map(|(kept, number)| Some((kept, number, usize::try_from(number).ok()?.checked_sub(1)?)))
+            .min_by_key(|(kept, _, place)| place.saturating_sub(kept.records.len()))
+            .filter(|(kept, _, place)| *place <= kept.records.len())
+            .map(|(kept, number, place)| {
+                let record = kept.records.get(place).map(|record| record.clone().ok_or(StoreError::NotFound));
+                StoredAttempt { event: kept.event.clone(), number, record }
             })
             .ok_or(StoreError::NotFound)
     }

@@ -16,7 +16,7 @@ pub const ROUTES: &[Route] = &[
 /// Events whose attempts are listed at once: each is looked up for every page.
 const EVENTS_MAX: usize = 100;
 
-/// The finished attempts of events, newest first.
+/// The attempts of events, newest first: made ones, and on paths without a version also the one that comes next.
 async fn list(call: Call) -> Answer {
     call.parameters.check_list(&["event_id"], &["id"])?;
     let events: Vec<EventId> =
@@ -30,20 +30,16 @@ async fn list(call: Call) -> Answer {
         return Err(ApiError::unprocessable(format!("`event_id` takes at most {EVENTS_MAX} values here")));
     }
     let asked: PageQuery<AttemptKey> = call.parameters.page()?;
-    let page = call.state.query.attempts(events, asked).await?;
+    let page = call.state.query.attempts(events, asked, !call.version.dated).await?;
     let configuration = call.configuration();
     let context = call.context(&configuration);
-    Ok(ok_page(&asked, &page, |row| shapes::attempt(context, &row.event, row.number, &row.summary)))
+    Ok(ok_page(&asked, &page, |row| shapes::attempt(context, row, !call.version.dated)))
 }
 
 async fn one(call: Call) -> Answer {
     call.parameters.check(&[], &[])?;
     let id: AttemptId = call.id()?;
-    let stored = call.state.query.attempt(id).await?;
-    let index = usize::try_from(stored.number).unwrap_or(usize::MAX).wrapping_sub(1);
-    let summary = stored.event.attempts.get(index);
-    let summary = summary.ok_or_else(|| ApiError::not_found(format!("there is no attempt {id}")))?;
+    let row = call.state.query.attempt(id).await?;
     let configuration = call.configuration();
-    let shape = shapes::attempt(call.context(&configuration), &stored.event, stored.number, summary);
-    Ok(ok(&shapes::attempt_with_record(shape, &stored.record)))
+    Ok(ok(&shapes::attempt(call.context(&configuration), &row, !call.version.dated)))
 }

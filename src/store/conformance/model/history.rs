@@ -219,7 +219,7 @@ impl History {
             for (n, number) in (1..=event.attempts.len()).zip(1..) {
                 let found = store.attempt(event.id().attempt(number)).unwrap();
                 assert_eq!((&found.event, found.number), (event, number));
-                assert_eq!(found.record.as_ref(), Ok(&self.details[&(event.seq, n)]));
+                assert_eq!(found.record.unwrap().as_ref(), Ok(&self.details[&(event.seq, n)]));
             }
         }
         let mut rest = self.events.as_slice();

@@ -78,7 +78,7 @@ impl State {
         Ok(self.find(over, id.time(), true, &|request, index| request.event(index) == id)?.pop())
     }
 
-    /// An attempt by its id: its event and its number, from 1.
+    /// An attempt by its id, made or the next one: its event and its number, from 1.
     ///
     /// # Errors
     ///
@@ -88,8 +88,8 @@ impl State {
         // Ids drawn in the same millisecond may lie close together: only one of them can have had this attempt.
         let candidates = self.find(over, id.time(), false, &|request, index| number(request, index).is_some())?;
         let numbered = |row: Row| number(row.event.request_id, row.event.index).map(|number| (row, number));
-        let made = |(row, number): &(Row, u32)| *number as usize <= row.event.attempts.len();
-        Ok(candidates.into_iter().filter_map(numbered).find(made))
+        let beyond = |(row, number): &(Row, u32)| (*number as usize).saturating_sub(row.event.attempts.len());
+        Ok(candidates.into_iter().filter_map(numbered).min_by_key(beyond).filter(|found| beyond(found) <= 1))
     }
 
     /// The events of a request, in order of its fan-out.

@@ -286,7 +286,7 @@ pub(super) fn everything(store: &dyn Store) -> Vec<String> {
             let request = store.request(row.payload_ref);
             let attempts: Vec<_> = (1..)
                 .zip(&event.attempts)
-                .map(|(number, _)| store.attempt(event.id().attempt(number)).unwrap().record)
+                .map(|(number, _)| store.attempt(event.id().attempt(number)).unwrap().record.unwrap())
                 .collect();
             seen.push(format!("{event:?} {request:?} {attempts:?}"));
             from = SeqBound::After(event.seq);

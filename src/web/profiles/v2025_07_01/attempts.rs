@@ -1,4 +1,5 @@
-//! Attempts, with what came back.
+//! Attempts: what was sent, and what came back. Ours beside the hosted API's: `error_message`, `response_headers`,
+//! `response_truncated`, `resumed`, and on paths without a version the attempt that was not made yet and further names.
 
 use serde_json::{Value, json};
 
@@ -7,42 +8,46 @@ use super::{
     values::{body, headers},
 };
 use crate::{
-    domain::{AttemptRecord, AttemptStatus, AttemptSummary, Event},
-    query::StoreError,
+    domain::{AttemptRecord, AttemptStatus, AttemptSummary, DestinationKind, NextTry},
+    query::{AttemptRow, AttemptState, StoreError},
 };
 
-/// An attempt, as lists show it.
+/// An attempt. With `names` it also has the names that paths without a version show.
 #[must_use]
-pub fn attempt(context: Context<'_>, event: &Event, number: u32, summary: &AttemptSummary) -> Value {
-    let status = summary.result.status();
-    let succeeded = summary.status == AttemptStatus::Successful;
-    json!({
-        "id": event.id().attempt(number).to_string(),
+pub fn attempt(context: Context<'_>, row: &AttemptRow, names: bool) -> Value {
+    let mut shape = json!({
+        "id": row.id().to_string(),
         "team_id": context.team_id(),
-        "event_id": event.id().to_string(),
-        "destination_id": event.destination_id.to_string(),
-        "response_status": status,
-        "attempt_number": number,
-        "trigger": summary.trigger.as_str(),
-        "error_code": summary.result.error().map(|code| code.as_str()),
-        "body": null,
-        "requested_url": null,
-        "http_method": null,
+        "event_id": row.event.id().to_string(),
+        "destination_id": row.event.destination_id.to_string(),
+        "attempt_number": row.number,
         "bulk_retry_id": null,
-        "status": summary.status.as_str(),
-        "successful_at": succeeded.then(|| time(summary.ended_at())),
-        "delivered_at": time(summary.started_at),
-        "responded_at": status.map(|_| time(summary.ended_at())),
-        "delivery_latency": null,
-        "response_latency": status.map(|_| summary.latency_ms),
-        "updated_at": time(summary.ended_at()),
-        "created_at": time(summary.started_at),
-    })
+    });
+    match &row.state {
+        AttemptState::Made { summary, record } => made(&mut shape, summary, record),
+        AttemptState::Next(next) => planned(&mut shape, context, row, next),
+    }
+    if names {
+        shape["endpoint_id"] = shape["destination_id"].clone();
+        shape["endpoint_url"] = shape["requested_url"].clone();
+        shape["response"] = shape["body"].clone();
+        shape["response_status_code"] = shape["response_status"].clone();
+        shape["attempted_at"] = shape["delivered_at"].clone();
+    }
+    shape
 }
 
-/// An attempt with what is kept of it; `error_message`, `response_headers` and `response_truncated` are our additions.
-#[must_use]
-pub fn attempt_with_record(mut shape: Value, record: &Result<AttemptRecord, StoreError>) -> Value {
+fn made(shape: &mut Value, summary: &AttemptSummary, record: &Result<AttemptRecord, StoreError>) {
+    let status = summary.result.status();
+    let succeeded = summary.status == AttemptStatus::Successful;
+    shape["status"] = json!(summary.status.as_str());
+    shape["trigger"] = json!(summary.trigger.as_str());
+    shape["resumed"] = json!(summary.resumed);
+    shape["response_status"] = json!(status);
+    shape["error_code"] = json!(summary.result.error().map(|code| code.as_str()));
+    for name in ["body", "requested_url", "http_method", "error_message", "response_headers", "response_truncated"] {
+        shape[name] = Value::Null;
+    }
     match record {
         Ok(record) => {
             shape["body"] = body(&record.response_body);
@@ -54,5 +59,44 @@ pub fn attempt_with_record(mut shape: Value, record: &Result<AttemptRecord, Stor
         }
         Err(error) => shape["error_message"] = json!(format!("the details of this attempt are not there: {error}")),
     }
-    shape
+    shape["scheduled_at"] = json!(time(summary.started_at));
+    shape["delivered_at"] = json!(time(summary.started_at));
+    shape["responded_at"] = json!(status.map(|_| time(summary.ended_at())));
+    shape["delivery_latency"] = Value::Null;
+    shape["response_latency"] = json!(status.map(|_| summary.latency_ms));
+    shape["successful_at"] = json!(succeeded.then(|| time(summary.ended_at())));
+    shape["updated_at"] = json!(time(summary.ended_at()));
+    shape["created_at"] = json!(time(summary.started_at));
+}
+
+/// The view of a try that was not made: what is known of it, as things stand now.
+fn planned(shape: &mut Value, context: Context<'_>, row: &AttemptRow, next: &NextTry) {
+    let destination = context.configuration.destinations.get(&row.event.destination_id);
+    let url = match destination.map(|destination| &destination.kind) {
+        Some(DestinationKind::Http(http)) => http.url.as_deref(),
+        Some(DestinationKind::Cli(_) | DestinationKind::MockApi) | None => None,
+    };
+    shape["status"] = json!(if next.cancelled { "CANCELLED" } else { "PENDING" });
+    shape["trigger"] = json!(next.trigger.as_str());
+    shape["resumed"] = json!(false);
+    shape["requested_url"] = json!(url);
+    shape["scheduled_at"] = json!(time(next.due_at));
+    for name in [
+        "response_status",
+        "error_code",
+        "body",
+        "http_method",
+        "error_message",
+        "response_headers",
+        "response_truncated",
+        "delivered_at",
+        "responded_at",
+        "delivery_latency",
+        "response_latency",
+        "successful_at",
+    ] {
+        shape[name] = Value::Null;
+    }
+    shape["updated_at"] = json!(time(row.event.last_activity_at()));
+    shape["created_at"] = json!(time(row.event.last_activity_at()));
 }

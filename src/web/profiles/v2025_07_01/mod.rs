@@ -6,7 +6,7 @@ mod events;
 mod values;
 
 pub use self::{
-    attempts::{attempt, attempt_with_record},
+    attempts::attempt,
     configuration::{connection, destination, source},
     events::{event, event_with_data},
 };

@@ -282,7 +282,9 @@ impl World {
             let Some(row) = row else { continue };
             let (id, tries) = (row.event.id(), u32::try_from(row.event.attempts.len()).unwrap());
             assert_eq!(state.find_event(id, &self.over).unwrap().as_ref(), Some(row));
-            assert_eq!(state.find_attempt(id.attempt(tries + 1), &self.over).unwrap(), None);
+            let next = state.find_attempt(id.attempt(tries + 1), &self.over).unwrap();
+            assert_eq!(next, Some((row.clone(), tries + 1)));
+            assert_eq!(state.find_attempt(id.attempt(tries + 2), &self.over).unwrap(), None);
             if tries > 0 {
                 let found = state.find_attempt(id.attempt(tries), &self.over).unwrap();
                 assert_eq!(found, Some((row.clone(), tries)));

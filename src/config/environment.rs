@@ -2,7 +2,7 @@
 //!
 //! A snapshot is taken once; tests make one from pairs.
 
-use std::{collections::BTreeMap, ffi::OsString};
+use std::{collections::BTreeMap, ffi::OsString, time::Duration};
 
 use super::{ConfigError, Origin, error::nearest};
 use crate::domain::Secret;
@@ -21,6 +21,11 @@ pub(super) const MASTER_KEY: &str = "HOOKGATE_MASTER_KEY";
 
 const SINGLE: [&str; 3] = [CONFIG, API_KEY, MASTER_KEY];
 
+/// Where the service manager (systemd) listens, how often it wants to hear from us, and who is meant by that.
+const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
+const WATCHDOG_USEC: &str = "WATCHDOG_USEC";
+const WATCHDOG_PID: &str = "WATCHDOG_PID";
+
 /// Shortest API key taken from the environment: Hookdeck's clients refuse shorter ones themselves.
 const API_KEY_CHARS_MIN: usize = 12;
 /// Hex digits of a master key: 32 bytes.
@@ -31,6 +36,34 @@ const MASTER_KEY_DIGITS: usize = 64;
 pub struct Environment {
     /// Values are secrets until known otherwise, so that this may be printed.
     variables: BTreeMap<String, Secret>,
+    service_manager: ServiceManager,
+}
+
+/// Who started the process and wants to hear from it: what systemd tells a service of `Type=notify`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServiceManager {
+    /// A path, or `@` and an abstract name.
+    pub socket: Option<OsString>,
+    /// The longest time between two signs of life.
+    pub watchdog: Option<Duration>,
+}
+
+impl ServiceManager {
+    fn of(read: impl Fn(&str) -> Option<OsString>, own_pid: u32) -> Result<Self, ConfigError> {
+        let socket = read(NOTIFY_SOCKET).filter(|socket| !socket.is_empty());
+        // One that was meant for another process, our parent most likely, was only inherited.
+        let meant = read(WATCHDOG_PID).is_none_or(|pid| pid.to_str() == Some(&own_pid.to_string()));
+        let Some(usec) = read(WATCHDOG_USEC).filter(|_| meant) else { return Ok(Self { socket, watchdog: None }) };
+        match usec.to_str().and_then(|usec| usec.parse().ok()) {
+            Some(usec) if usec > 0 => Ok(Self { socket, watchdog: Some(Duration::from_micros(usec)) }),
+            Some(_) | None => Err(ConfigError::Invalid {
+                key: WATCHDOG_USEC.to_owned(),
+                problem: "must be a number of microseconds above 0: unset it unless a service manager sets it"
+                    .to_owned(),
+                origin: Origin::Variable(WATCHDOG_USEC.to_owned()),
+            }),
+        }
+    }
 }
 
 impl Environment {
@@ -40,7 +73,8 @@ impl Environment {
     ///
     /// A variable of ours that is not Unicode. Others may hold what they like.
     pub fn of_process() -> Result<Self, ConfigError> {
-        Self::from_os(std::env::vars_os())
+        let service_manager = ServiceManager::of(|name| std::env::var_os(name), std::process::id())?;
+        Ok(Self { service_manager, ..Self::from_os(std::env::vars_os())? })
     }
 
     fn from_os(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<Self, ConfigError> {
@@ -64,7 +98,12 @@ impl Environment {
             .map(|(name, value)| (name.into(), Secret::new(value)))
             .filter(|(name, _)| name.starts_with(PREFIX))
             .collect();
-        Self { variables }
+        Self { variables, service_manager: ServiceManager::default() }
+    }
+
+    /// Who started the process; nobody in particular when it was made from pairs.
+    pub(super) const fn service_manager(&self) -> &ServiceManager {
+        &self.service_manager
     }
 
     /// The configuration file it names.
@@ -152,6 +191,22 @@ mod tests {
     use std::os::unix::ffi::OsStringExt as _;
 
     use super::*;
+
+    #[test]
+    fn a_service_manager_is_heard_when_it_means_this_process() {
+        let read = |pairs: &'static [(&str, &str)]| {
+            let find = |name: &str| pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
+            ServiceManager::of(find, 7)
+        };
+        assert_eq!(read(&[]).unwrap(), ServiceManager::default());
+        let both = read(&[(NOTIFY_SOCKET, "@here"), (WATCHDOG_USEC, "1500000"), (WATCHDOG_PID, "7")]).unwrap();
+        assert_eq!(both, ServiceManager { socket: Some("@here".into()), watchdog: Some(Duration::from_millis(1500)) });
+        assert_eq!(read(&[(WATCHDOG_USEC, "1500000"), (WATCHDOG_PID, "8")]).unwrap().watchdog, None);
+        for wrong in ["0", "soon", ""] {
+            let pairs: &'static [(&str, &str)] = Box::leak(Box::new([(WATCHDOG_USEC, wrong)]));
+            assert!(read(pairs).unwrap_err().to_string().starts_with("WATCHDOG_USEC must be"), "{wrong}");
+        }
+    }
 
     #[test]
     fn a_variable_of_ours_that_is_not_unicode_is_refused_and_others_are_left_alone() {

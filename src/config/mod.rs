@@ -7,6 +7,7 @@
 mod environment;
 mod error;
 mod layers;
+mod listeners;
 mod sections;
 mod validate;
 
@@ -22,9 +23,10 @@ use serde::Deserialize;
 
 use self::layers::{Layers, Scalar};
 pub use self::{
-    environment::Environment,
+    environment::{Environment, ServiceManager},
     error::{ConfigError, Origin},
-    sections::{Api, Data, Delivery, Ingress, Log, LogFormat, Store},
+    listeners::{NamedFile, TlsFiles},
+    sections::{Api, Data, Delivery, Ingress, Log, LogFormat, Stop, Store},
 };
 use crate::domain::Secret;
 
@@ -42,6 +44,8 @@ pub struct Settings {
     pub delivery: Delivery,
     /// Keeping.
     pub store: Store,
+    /// Ending.
+    pub stop: Stop,
     /// Telling.
     pub log: Log,
     /// `HOOKGATE_API_KEY`: valid as long as the process has it; never stored.
@@ -50,6 +54,9 @@ pub struct Settings {
     /// `HOOKGATE_MASTER_KEY`: 64 hex digits; see [`master_key`](Self::master_key).
     #[serde(skip)]
     master_key: Option<Secret>,
+    /// `NOTIFY_SOCKET`, `WATCHDOG_USEC`: who started the process and wants to hear from it.
+    #[serde(skip)]
+    pub service_manager: ServiceManager,
 }
 
 impl Settings {
@@ -87,10 +94,12 @@ impl Loaded {
         let layers = Layers::read(file.as_deref(), environment)?;
         validate::check_bounds(&layers)?;
         sections::check_words(&layers, ["ingress.listen", "api.listen"], "log.format")?;
+        listeners::check_networks(&layers, "ingress.trusted_proxies")?;
         let mut settings: Settings = layers.to_config()?.try_deserialize()?;
         validate::check(&settings, &layers)?;
         settings.api_key = environment.api_key()?;
         settings.master_key = environment.master_key()?;
+        settings.service_manager = environment.service_manager().clone();
         Ok(Self { settings, file, layers })
     }
 
@@ -107,6 +116,7 @@ impl Loaded {
             let line = match &entry.value {
                 Scalar::Number(number) => format!("{key} = {number}"),
                 Scalar::Text(value) => format!("{key} = {}", serde_json::Value::from(value.as_str())),
+                Scalar::List(items) => format!("{key} = {}", serde_json::Value::from(items.as_slice())),
             };
             push_line(&mut text, format_args!("{line:<44} # {}", entry.origin));
         }

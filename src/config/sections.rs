@@ -2,11 +2,13 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use ipnet::IpNet;
 use serde::Deserialize;
 
 use super::{
     ConfigError,
     layers::{Layers, Scalar},
+    listeners::{self, TlsFiles},
 };
 
 /// `[data]`
@@ -25,6 +27,11 @@ pub struct Ingress {
     pub listen: SocketAddr,
     /// Empty, or the URL senders use; see [`public_url`](Self::public_url).
     pub(super) public_url: String,
+    tls_cert_file: PathBuf,
+    tls_key_file: PathBuf,
+    /// Who is believed whom it forwards a request for.
+    #[serde(deserialize_with = "listeners::networks")]
+    pub trusted_proxies: Vec<IpNet>,
     /// The largest body taken.
     pub body_bytes_max: usize,
     /// Bodies in memory, together.
@@ -37,7 +44,17 @@ impl Ingress {
     /// The URL senders use, without a slash at the end; `bound` is the address actually listened on.
     #[must_use]
     pub fn public_url(&self, bound: SocketAddr) -> String {
-        public_url(&self.public_url, bound)
+        public_url(&self.public_url, bound, self.tls().is_some())
+    }
+
+    /// The files TLS is done with; without them it is plain HTTP.
+    #[must_use]
+    pub fn tls(&self) -> Option<TlsFiles> {
+        TlsFiles::new(("ingress.tls_cert_file", &self.tls_cert_file), ("ingress.tls_key_file", &self.tls_key_file))
+    }
+
+    pub(super) fn half_of_tls(&self) -> Option<(&'static str, &'static str)> {
+        listeners::half_of_tls(&self.tls_cert_file, &self.tls_key_file)
     }
 
     /// Threads that take requests.
@@ -55,6 +72,8 @@ pub struct Api {
     pub listen: SocketAddr,
     /// Empty, or the URL clients use; see [`public_url`](Self::public_url).
     pub(super) public_url: String,
+    tls_cert_file: PathBuf,
+    tls_key_file: PathBuf,
     /// Threads that answer.
     pub workers: usize,
 }
@@ -63,7 +82,17 @@ impl Api {
     /// The URL clients use, without a slash at the end; `bound` is the address actually listened on.
     #[must_use]
     pub fn public_url(&self, bound: SocketAddr) -> String {
-        public_url(&self.public_url, bound)
+        public_url(&self.public_url, bound, self.tls().is_some())
+    }
+
+    /// The files TLS is done with; without them it is plain HTTP.
+    #[must_use]
+    pub fn tls(&self) -> Option<TlsFiles> {
+        TlsFiles::new(("api.tls_cert_file", &self.tls_cert_file), ("api.tls_key_file", &self.tls_key_file))
+    }
+
+    pub(super) fn half_of_tls(&self) -> Option<(&'static str, &'static str)> {
+        listeners::half_of_tls(&self.tls_cert_file, &self.tls_key_file)
     }
 }
 
@@ -139,6 +168,21 @@ impl Store {
     }
 }
 
+/// `[stop]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stop {
+    delay_ms: u64,
+}
+
+impl Stop {
+    /// How long requests are still taken after the signal, while readiness is denied already.
+    #[must_use]
+    pub const fn delay(&self) -> Duration {
+        Duration::from_millis(self.delay_ms)
+    }
+}
+
 /// `[log]`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -178,7 +222,7 @@ pub(super) fn check_words(layers: &Layers, addresses: [&str; 2], format: &str) -
 }
 
 /// An address that listens everywhere is reached at home through the loopback address.
-fn public_url(set: &str, bound: SocketAddr) -> String {
+fn public_url(set: &str, bound: SocketAddr, tls: bool) -> String {
     if !set.is_empty() {
         return set.trim_end_matches('/').to_owned();
     }
@@ -190,7 +234,7 @@ fn public_url(set: &str, bound: SocketAddr) -> String {
             std::net::Ipv6Addr::LOCALHOST.into()
         });
     }
-    format!("http://{reachable}")
+    format!("{}://{reachable}", if tls { "https" } else { "http" })
 }
 
 fn or_cores(count: usize) -> usize {
@@ -204,13 +248,14 @@ mod tests {
     #[test]
     fn a_public_url_is_what_was_set_or_where_one_can_reach_us() {
         let cases = [
-            ("https://hooks.example.com/", "0.0.0.0:80", "https://hooks.example.com"),
-            ("", "10.1.2.3:8080", "http://10.1.2.3:8080"),
-            ("", "0.0.0.0:8080", "http://127.0.0.1:8080"),
-            ("", "[::]:8080", "http://[::1]:8080"),
+            ("https://hooks.example.com/", "0.0.0.0:80", false, "https://hooks.example.com"),
+            ("http://hooks.example.com", "0.0.0.0:80", true, "http://hooks.example.com"),
+            ("", "10.1.2.3:8080", false, "http://10.1.2.3:8080"),
+            ("", "0.0.0.0:8080", true, "https://127.0.0.1:8080"),
+            ("", "[::]:8080", false, "http://[::1]:8080"),
         ];
-        for (set, bound, url) in cases {
-            assert_eq!(public_url(set, bound.parse().unwrap()), url);
+        for (set, bound, tls, url) in cases {
+            assert_eq!(public_url(set, bound.parse().unwrap(), tls), url);
         }
     }
 

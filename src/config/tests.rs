@@ -145,6 +145,41 @@ fn words_are_checked() {
 }
 
 #[test]
+fn tls_is_on_with_both_files_and_refused_with_one() {
+    let both = "[ingress]\ntls_cert_file = 'c.pem'\ntls_key_file = 'k.pem'\n";
+    let settings = load(both, &[]).unwrap().settings;
+    let files = settings.ingress.tls().unwrap();
+    assert_eq!((files.certificate.setting, files.certificate.path.to_str()), ("ingress.tls_cert_file", Some("c.pem")));
+    assert_eq!((files.key.setting, files.key.path.to_str()), ("ingress.tls_key_file", Some("k.pem")));
+    assert_eq!(settings.api.tls(), None);
+    assert!(settings.ingress.public_url(settings.ingress.listen).starts_with("https://127.0.0.1"));
+    refused(
+        "[ingress]\ntls_cert_file = 'c.pem'\n",
+        &[],
+        &["ingress.tls_key_file is empty", "ingress.tls_cert_file is set"],
+    );
+    let name = "HOOKGATE__API__TLS_KEY_FILE";
+    refused("", &[(name, "k.pem")], &["api.tls_cert_file is empty", "api.tls_key_file is set"]);
+}
+
+#[test]
+fn lists_are_arrays_in_a_file_and_separated_by_commas_in_a_variable() {
+    let file = "[ingress]\ntrusted_proxies = ['10.0.0.0/8', 'fd00::/8', '192.0.2.7']\n";
+    let loaded = load(file, &[]).unwrap();
+    let networks: Vec<String> = loaded.settings.ingress.trusted_proxies.iter().map(ToString::to_string).collect();
+    assert_eq!(networks, ["10.0.0.0/8", "fd00::/8", "192.0.2.7/32"]);
+    assert!(load(&loaded.describe(), &[]).unwrap().settings.ingress == loaded.settings.ingress);
+    let name = "HOOKGATE__INGRESS__TRUSTED_PROXIES";
+    let networks = |value: &str| load(file, &[(name, value)]).unwrap().settings.ingress.trusted_proxies.len();
+    assert_eq!((networks("10.0.0.0/8, ::1"), networks("")), (2, 0));
+    refused("", &[(name, "10.0.0.0/8,10.0.0.0/33")], &["ingress.trusted_proxies has \"10.0.0.0/33\"", name]);
+    for wrong in ["'10.0.0.0/8'", "[8]", "10"] {
+        let file = format!("[ingress]\ntrusted_proxies = {wrong}\n");
+        refused(&file, &[], &["ingress.trusted_proxies must be a list of strings"]);
+    }
+}
+
+#[test]
 fn a_file_that_is_missing_or_no_toml_is_named() {
     let missing = Loaded::read(Some(Path::new("no-such-file.toml")), &Environment::default()).unwrap_err();
     assert!(missing.to_string().contains("no-such-file.toml"));

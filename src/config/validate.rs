@@ -18,7 +18,7 @@ const HOUR_MS: i64 = 3600 * SECOND_MS;
 /// Low and high bound of each number; `(key, low, high)`.
 ///
 /// Low ones keep the gateway able to work at all, high ones catch a slip of the unit (bytes for MiB, ms for s).
-const BOUNDS: [(&str, i64, i64); 15] = [
+const BOUNDS: [(&str, i64, i64); 16] = [
     ("ingress.body_bytes_max", KIB, GIB),
     ("ingress.body_memory_bytes", MIB, TIB),
     ("ingress.workers", 0, 1024),
@@ -34,6 +34,7 @@ const BOUNDS: [(&str, i64, i64); 15] = [
     ("store.disk_low_bytes", 0, 1024 * TIB),
     ("store.checkpoint_interval_ms", 100, HOUR_MS),
     ("store.retention_days", 1, 36_500),
+    ("stop.delay_ms", 0, HOUR_MS),
 ];
 
 /// A quota must leave room for the segment being written and those waiting to be looked at.
@@ -54,7 +55,7 @@ pub(super) fn check_bounds(layers: &Layers) -> Result<(), ConfigError> {
             (Scalar::Number(value), None) if *value < 0 => {
                 return Err(layers.invalid(&name, format!("is {value}: must not be negative")));
             }
-            (Scalar::Number(_) | Scalar::Text(_), _) => {}
+            (Scalar::Number(_) | Scalar::Text(_) | Scalar::List(_), _) => {}
         }
     }
     Ok(())
@@ -73,6 +74,14 @@ pub(super) fn check(settings: &Settings, layers: &Layers) -> Result<(), ConfigEr
     for (key, url) in [("ingress.public_url", &ingress.public_url), ("api.public_url", &api.public_url)] {
         if let Some(problem) = public_url_problem(url) {
             return fail(key, problem);
+        }
+    }
+    for (section, half) in [("ingress", ingress.half_of_tls()), ("api", api.half_of_tls())] {
+        if let Some((given, missing)) = half {
+            return fail(
+                &format!("{section}.{missing}"),
+                format!("is empty while {section}.{given} is set: TLS needs both"),
+            );
         }
     }
     if ingress.body_bytes_max > ingress.body_memory_bytes {

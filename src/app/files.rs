@@ -4,10 +4,14 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use super::listeners::Capacity;
+
 /// Files that are open whatever happens: runtimes, listeners, journal, state.
 const OWN_FILES: u64 = 56;
 /// Where the system sets no limit, and above it: more connections than one process serves.
 const FILES_MAX: u64 = 1 << 20;
+/// Below this, people are told: one balancer's or a few destinations' connections may use up what a side gets.
+const FILES_FEW: u64 = 4096;
 /// Of what is left: senders get half, clients of the API an eighth; deliveries and reads of bodies have the rest.
 const INGRESS_SHARE: u64 = 2;
 const API_SHARE: u64 = 8;
@@ -25,8 +29,19 @@ impl Connections {
         let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
         let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
         let limit = if raised.is_ok() { maximum } else { current };
-        let shared = Self::of(limit.unwrap_or(FILES_MAX));
-        tracing::debug!(limit, ingress = shared.ingress, api = shared.api, "open files were shared out");
+        let limit = limit.unwrap_or(FILES_MAX);
+        let shared = Self::of(limit);
+        let (ingress, api) = (shared.ingress, shared.api);
+        if limit < FILES_FEW {
+            tracing::warn!(
+                limit,
+                ingress,
+                api,
+                "few files may be open at a time, so few connections are accepted: raise LimitNOFILE or `ulimit -Hn`"
+            );
+        } else {
+            tracing::debug!(limit, ingress, api, "open files were shared out");
+        }
         shared
     }
 
@@ -35,19 +50,20 @@ impl Connections {
         Self { ingress: left / INGRESS_SHARE, api: left / API_SHARE }
     }
 
-    /// For each worker of the ingress listener; one at least.
-    pub(super) fn of_ingress_worker(self, workers: usize) -> usize {
+    /// For the ingress listener; each worker gets one at least.
+    pub(super) fn of_ingress(self, workers: usize) -> Capacity {
         each(self.ingress, workers)
     }
 
-    /// For each worker of the API's listener; one at least.
-    pub(super) fn of_api_worker(self, workers: usize) -> usize {
+    /// For the API's listener; each worker gets one at least.
+    pub(super) fn of_api(self, workers: usize) -> Capacity {
         each(self.api, workers)
     }
 }
 
-fn each(connections: u64, workers: usize) -> usize {
-    usize::try_from(connections).unwrap_or(usize::MAX).checked_div(workers).unwrap_or(0).max(1)
+fn each(connections: u64, workers: usize) -> Capacity {
+    let connections = usize::try_from(connections).unwrap_or(usize::MAX).checked_div(workers).unwrap_or(0).max(1);
+    Capacity { workers, connections }
 }
 
 #[cfg(test)]
@@ -59,9 +75,9 @@ mod tests {
         for limit in [0, 1, OWN_FILES, 64, 1024, 1 << 19, u64::MAX] {
             let shared = Connections::of(limit);
             assert!(shared.ingress + shared.api <= limit.saturating_sub(OWN_FILES).min(FILES_MAX) * 5 / 8, "{limit}");
-            assert!(shared.of_ingress_worker(8) >= 1 && shared.of_api_worker(1) >= 1, "{limit}");
+            assert!(shared.of_ingress(8).connections >= 1 && shared.of_api(1).connections >= 1, "{limit}");
         }
         assert_eq!(Connections::of(1024), Connections { ingress: 484, api: 121 });
-        assert_eq!(Connections::of(1024).of_ingress_worker(2), 242);
+        assert_eq!(Connections::of(1024).of_ingress(2).connections, 242);
     }
 }

@@ -1,36 +1,38 @@
 //! The composition root: the only place that names concrete types and puts them together.
 //!
 //! ```text
-//! serve: open the store ─► first start? provision ─► actors ─► both listeners ─► say where ─► signal ─► stop, in that order:
-//!        ingress (finish what is being acknowledged) ─► deliveries (grace) ─► API ─► store
+//! serve: bind ─► open the store ─► first start? provision ─► actors ─► both listeners ─► say where ─► signal ─► `stop`
 //! ```
 
 mod banner;
+mod certificates;
 mod files;
 mod keys;
+mod listeners;
+mod notifier;
 mod offline;
 mod provision;
+mod stop;
 
 use std::{
-    io,
-    net::{SocketAddr, TcpListener},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
-use actix_web::{App, HttpServer, dev::ServerHandle, web::Data};
+use actix_web::web::Data;
 use anyhow::Context;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use self::files::Connections;
 pub use self::offline::{CheckReport, check, new_key, rebuild};
+use self::{
+    files::Connections,
+    listeners::{Listener, Serving},
+    notifier::Notifier,
+    stop::{Patience, Signals},
+};
 use crate::{
     actors::{DeliverySettings, Dice, Engine, GatewayHandle, Milestones},
     clock::{Clock, SystemClock},
-    config::{ConfigError, Settings},
+    config::Settings,
     ingress::{BodyBudget, Ingress, RequestIds},
     query::Query,
     store::{
@@ -38,15 +40,9 @@ use crate::{
         local::{LocalOptions, LocalStore},
     },
     transport::awc::AwcFactory,
-    web::{ingest, ingest::IngestState, routes, routes::ApiState},
+    web::{client_ip::TrustedProxies, ingest, ingest::IngestState, routes, routes::ApiState},
 };
 
-/// Idle connections of senders are kept this long: longer than common balancers in front keep theirs.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// A request's head must be complete within this time.
-const HEAD_DEADLINE: Duration = Duration::from_secs(5);
-/// What is being acknowledged when the stop comes gets this long, in seconds.
-const ACKNOWLEDGE_GRACE_SECS: u64 = 5;
 /// Time between two retention passes: what is past its time may stay so much longer.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -54,169 +50,98 @@ const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 ///
-/// When the data directory, an address or the configuration cannot be used.
+/// When the data directory, an address, a certificate or the configuration cannot be used, or a listener ends by itself.
 pub fn serve(settings: Settings) -> anyhow::Result<()> {
-    actix::System::new().block_on(async move {
-        let application = Application::start(&settings)?;
-        application.run_until_stopped(settings.delivery.drain_grace()).await
-    })
+    let patience = Patience { delay: settings.stop.delay(), grace: settings.delivery.drain_grace() };
+    actix::System::new().block_on(async move { Application::start(&settings)?.run_until_stopped(patience).await })
 }
 
 /// Everything that runs.
 struct Application {
     store: Arc<LocalStore>,
     gateway: GatewayHandle,
-    ingress: ServerHandle,
-    api: ServerHandle,
+    ingress: Serving,
+    api: Serving,
     stopping: Arc<AtomicBool>,
+    notifier: Arc<Notifier>,
     signals: Signals,
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
 }
 
 impl Application {
     fn start(settings: &Settings) -> anyhow::Result<Self> {
         // Before anything that a signal should undo.
-        let signals =
-            Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
+        let signals = Signals::catch()?;
         let connections = Connections::share_out();
         // Addresses first: a second start must fail before it touches data.
-        let ingress_socket = bind("ingress.listen", settings.ingress.listen)?;
-        let api_socket = bind("api.listen", settings.api.listen)?;
-        let addresses = (ingress_socket.local_addr()?, api_socket.local_addr()?);
+        let (ingress, api) = (&settings.ingress, &settings.api);
+        let ingress_listener = Listener::bind("ingress", ("ingress.listen", ingress.listen), ingress.tls())?;
+        let api_listener = Listener::bind("API", ("api.listen", api.listen), api.tls())?;
+        let ingress_url = ingress.public_url(ingress_listener.address()?);
+        let api_url = api.public_url(api_listener.address()?);
 
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = Arc::new(LocalStore::open(store_options(settings), Arc::clone(&clock))?);
         let provisioned = provision::provision(store.as_ref(), settings, clock.now())?;
-
-        let transport = AwcFactory::new().context("TLS cannot be set up")?;
         let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
-        let engine = Engine {
-            store: Arc::clone(&shared),
-            clock: Arc::clone(&clock),
-            transport: Arc::new(transport),
-            settings: DeliverySettings {
-                timeout: settings.delivery.timeout(),
-                concurrency: settings.delivery.concurrency,
-                header_prefix: settings.delivery.header_prefix.clone(),
-                api_url: settings.api.public_url(addresses.1).trim_end_matches('/').to_owned(),
-            },
-            arbiters: settings.delivery.arbiters(),
-            milestones: Milestones::none(),
-            dice: dice(),
-        };
-        let gateway = engine.start();
-        let ingress_url = settings.ingress.public_url(addresses.0);
-        let ingress = serve_ingress(settings, (ingress_socket, connections), &shared, &clock)?;
+        let gateway = engine(settings, &shared, &clock)?.start();
+
+        let state = ingest_state(settings, &shared, &clock);
+        let capacity = connections.of_ingress(ingress.workers());
+        let ingress = ingress_listener.serve(capacity, move |app| ingest::configure(app, state.clone()))?;
         let stopping = Arc::new(AtomicBool::new(false));
-        let state = ApiState {
-            query: Query::new(Arc::clone(&shared), Arc::clone(&clock)),
+        let state = Data::new(ApiState {
+            query: Query::new(Arc::clone(&shared), clock),
             gateway: gateway.clone(),
             ingress_url: ingress_url.clone(),
             stopping: Arc::clone(&stopping),
+        });
+        let capacity = connections.of_api(api.workers);
+        let api = api_listener.serve(capacity, move |app| routes::configure(app, state.clone()))?;
+
+        let notifier = Arc::new(Notifier::new(&settings.service_manager));
+        let (ingress_started, api_started) = (ingress.started(), api.started());
+        let started = async move {
+            ingress_started.await;
+            api_started.await;
         };
-        let api = serve_api(settings, (api_socket, connections), state)?;
+        actix_web::rt::spawn(Arc::clone(&notifier).report(settings.service_manager.watchdog, shared, started));
         banner::show(&banner::Banner {
             configuration: &store.configuration(),
             provisioned,
             ingress_url,
-            api_url: settings.api.public_url(addresses.1),
+            api_url,
             data: settings.data.dir.clone(),
         })?;
-        Ok(Self { store, gateway, ingress, api, stopping, signals })
-    }
-
-    /// Waits for a signal, then stops everything in the order in which it depends on each other.
-    async fn run_until_stopped(mut self, grace: Duration) -> anyhow::Result<()> {
-        self.signals.next().await;
-        self.stopping.store(true, Ordering::Relaxed);
-        tracing::info!(grace_ms = grace.as_millis(), "stopping: what is in flight may finish, the rest stays queued");
-        let (gateway, ingress, api) = (self.gateway, self.ingress, self.api);
-        let stopping = async move {
-            ingress.stop(true).await;
-            let drained = gateway.drain(grace).await;
-            api.stop(true).await;
-            drained
-        };
-        let drained = tokio::select! {
-            drained = stopping => drained,
-            () = self.signals.next() => {
-                tracing::warn!("a second signal: stopping at once; everything acknowledged is on disk");
-                crate::actors::Drained { unfinished: 0 }
-            }
-        };
-        let store = self.store;
-        tokio::task::spawn_blocking(move || store.close()).await?;
-        tracing::info!(unfinished = drained.unfinished, "stopped");
-        Ok(())
+        Ok(Self { store, gateway, ingress, api, stopping, notifier, signals })
     }
 }
 
-fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, ConfigError> {
-    TcpListener::bind(address).map_err(|source| ConfigError::Unusable { key, value: address.to_string(), source })
+/// The actors, with what they are made of.
+fn engine(settings: &Settings, store: &Arc<dyn Store>, clock: &Arc<dyn Clock>) -> anyhow::Result<Engine> {
+    let transport = AwcFactory::new().context("TLS cannot be set up")?;
+    Ok(Engine {
+        store: Arc::clone(store),
+        clock: Arc::clone(clock),
+        transport: Arc::new(transport),
+        settings: DeliverySettings {
+            timeout: settings.delivery.timeout(),
+            concurrency: settings.delivery.concurrency,
+            header_prefix: settings.delivery.header_prefix.clone(),
+        },
+        arbiters: settings.delivery.arbiters(),
+        milestones: Milestones::none(),
+        dice: dice(),
+    })
 }
 
-fn serve_ingress(
-    settings: &Settings,
-    (socket, connections): (TcpListener, Connections),
-    store: &Arc<dyn Store>,
-    clock: &Arc<dyn Clock>,
-) -> io::Result<ServerHandle> {
+/// What the ingress listener's workers share.
+fn ingest_state(settings: &Settings, store: &Arc<dyn Store>, clock: &Arc<dyn Clock>) -> Data<IngestState> {
     let budget = BodyBudget::new(settings.ingress.body_memory_bytes as u64);
-    let state = Data::new(IngestState {
+    Data::new(IngestState {
         ingress: Ingress::new(Arc::clone(store), Arc::clone(clock), RequestIds, budget),
         body_bytes_max: settings.ingress.body_bytes_max,
-    });
-    let server = HttpServer::new(move || {
-        let state = state.clone();
-        App::new().configure(move |app| ingest::configure(app, state))
-    });
-    let workers = settings.ingress.workers();
-    let server = server.workers(workers).max_connections(connections.of_ingress_worker(workers));
-    let server = server.keep_alive(KEEP_ALIVE).client_request_timeout(HEAD_DEADLINE);
-    let server = server.shutdown_timeout(ACKNOWLEDGE_GRACE_SECS).disable_signals().listen(socket)?.run();
-    let handle = server.handle();
-    actix::Arbiter::current().spawn(async move {
-        if let Err(error) = server.await {
-            tracing::error!(%error, "the ingress listener ended");
-        }
-    });
-    Ok(handle)
-}
-
-fn serve_api(
-    settings: &Settings,
-    (socket, connections): (TcpListener, Connections),
-    state: ApiState,
-) -> io::Result<ServerHandle> {
-    let state = Data::new(state);
-    let server = HttpServer::new(move || {
-        let state = state.clone();
-        App::new().configure(move |app| routes::configure(app, state))
-    });
-    let workers = settings.api.workers;
-    let server = server.workers(workers).max_connections(connections.of_api_worker(workers));
-    let server = server.keep_alive(KEEP_ALIVE).client_request_timeout(HEAD_DEADLINE);
-    let server = server.shutdown_timeout(ACKNOWLEDGE_GRACE_SECS).disable_signals().listen(socket)?.run();
-    let handle = server.handle();
-    actix::Arbiter::current().spawn(async move {
-        if let Err(error) = server.await {
-            tracing::error!(%error, "the API listener ended");
-        }
-    });
-    Ok(handle)
+        trusted_proxies: TrustedProxies::new(settings.ingress.trusted_proxies.clone()),
+    })
 }
 
 /// The store as the settings have it.

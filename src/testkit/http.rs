@@ -121,9 +121,19 @@ impl Request<'_> {
     ///
     /// When there is no connection or no complete answer.
     pub fn send(&self, address: SocketAddr) -> io::Result<Response> {
-        let mut stream = TcpStream::connect(address)?;
+        let stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(SILENCE_MAX))?;
+        self.exchange(stream, address)
+    }
+
+    /// Asks over a connection that is there, such as one with TLS.
+    ///
+    /// # Errors
+    ///
+    /// When there is no complete answer.
+    pub fn exchange(&self, mut stream: impl Read + Write, address: SocketAddr) -> io::Result<Response> {
         stream.write_all(&self.encode(address))?;
+        stream.flush()?;
         let message = Message::read(&mut BufReader::new(stream))?.ok_or_else(|| invalid("closed without an answer"))?;
         let status = message.start.split(' ').nth(1).and_then(|word| word.parse().ok());
         Ok(Response { status: status.ok_or_else(|| invalid("the status line has no status"))?, message })

@@ -71,6 +71,13 @@ impl Launch {
         self
     }
 
+    /// Gives it an environment variable that is none of its settings.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Starts it and waits until it is ready.
     ///
     /// # Panics
@@ -193,8 +200,18 @@ impl GatewayProcess {
     ///
     /// When it has not stopped in time.
     #[must_use]
-    pub fn stop(mut self) -> Ended {
+    pub fn stop(self) -> Ended {
         self.terminate();
+        self.stopped()
+    }
+
+    /// Its end after [`terminate`](Self::terminate).
+    ///
+    /// # Panics
+    ///
+    /// When it has not stopped in time.
+    #[must_use]
+    pub fn stopped(mut self) -> Ended {
         let status = self.wait(PATIENCE).unwrap_or_else(|| panic!("it ignores SIGTERM: {}", self.output()));
         Ended { status, output: self.output() }
     }

@@ -16,6 +16,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::{
     body::{self, Limits},
+    client_ip::TrustedProxies,
     error::{ApiError, quoted},
 };
 use crate::{
@@ -33,6 +34,8 @@ pub struct IngestState {
     pub ingress: Ingress,
     /// `ingress.body_bytes_max`.
     pub body_bytes_max: usize,
+    /// `ingress.trusted_proxies`
+    pub trusted_proxies: TrustedProxies,
 }
 
 impl IngestState {
@@ -72,7 +75,7 @@ async fn ingest(request: HttpRequest, payload: Payload, state: Data<IngestState>
         query: request.uri().query().map(str::to_owned),
         headers: kept_headers(request.headers()),
         body,
-        client_ip: request.peer_addr().map(|address| address.ip()),
+        client_ip: state.trusted_proxies.client_ip(&request),
         permit,
     };
     let receipt = ingress.accept(&configuration, source, arrival).await?;

@@ -10,6 +10,7 @@
 
 pub mod auth;
 pub mod body;
+pub mod client_ip;
 pub mod error;
 pub mod fields;
 pub mod ingest;

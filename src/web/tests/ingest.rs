@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::kit::{AT, Answered, Server, connection, ingress, put, raw, send, source, store};
+use super::kit::{AT, Answered, Server, connection, ingress, ingress_behind, put, raw, send, source, store};
 use crate::{
     domain::{ConfigItem, RequestId, Timestamp},
     ingress::BodyBudget,
@@ -11,6 +11,7 @@ use crate::{
         faulty::{FaultyStore, Write},
         memory::MemoryStore,
     },
+    web::client_ip::TrustedProxies,
 };
 
 const LIMIT: usize = 1000;
@@ -68,6 +69,21 @@ async fn what_arrives_is_kept_byte_for_byte_with_an_event_per_enabled_connection
         ("x-b", b"2"),
     ];
     assert_eq!(headers, expected);
+}
+
+#[actix::test]
+async fn whose_request_it_is_comes_from_a_trusted_proxy_and_nobody_else() {
+    for (trusted, address) in [("127.0.0.0/8", "192.0.2.1"), ("10.0.0.0/8", "127.0.0.1")] {
+        let store = configured();
+        let proxies = TrustedProxies::new(vec![trusted.parse().unwrap()]);
+        let server = ingress_behind(proxies, store.clone(), BodyBudget::new(BodyBudget::DEFAULT_BYTES), LIMIT);
+        let headers = "x-forwarded-for: 198.51.100.1, 192.0.2.1\r\n";
+        let id = request_id(&send(&server, "POST /e/tok", headers, b"").await);
+        let kept = events(store.as_ref());
+        assert_eq!(kept[0].request_id, id);
+        let at = store.event(kept[0].id()).unwrap().payload_ref;
+        assert_eq!(store.request(at).unwrap().client_ip, Some(address.parse().unwrap()), "{trusted}");
+    }
 }
 
 #[actix::test]

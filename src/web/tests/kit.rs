@@ -27,6 +27,7 @@ use crate::{
     store::{Store, memory::MemoryStore},
     transport::awc::AwcFactory,
     web::{
+        client_ip::TrustedProxies,
         ingest::{self, IngestState},
         routes::{self, ApiState},
     },
@@ -175,8 +176,18 @@ pub(super) fn connection(number: u128) -> Connection {
 
 /// The ingress listener over a store.
 pub(super) fn ingress(store: Arc<dyn Store>, budget: BodyBudget, body_bytes_max: usize) -> Server {
+    ingress_behind(TrustedProxies::default(), store, budget, body_bytes_max)
+}
+
+/// The ingress listener over a store, with proxies that are believed whom they send for.
+pub(super) fn ingress_behind(
+    trusted_proxies: TrustedProxies,
+    store: Arc<dyn Store>,
+    budget: BodyBudget,
+    body_bytes_max: usize,
+) -> Server {
     let ingress = Ingress::new(store, Arc::new(SystemClock), RequestIds, budget);
-    let state = Data::new(IngestState { ingress, body_bytes_max });
+    let state = Data::new(IngestState { ingress, body_bytes_max, trusted_proxies });
     serve(move |app| ingest::configure(app, Data::clone(&state)))
 }
 

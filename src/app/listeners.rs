@@ -1,0 +1,181 @@
+//! Both listeners: bound before anything else, served last, HTTP/1.1 with or without TLS.
+//!
+//! Knows nothing of what is answered: an app's configuration comes from the composition root.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
+
+use actix_http::HttpService;
+use actix_server::{Server, ServerHandle};
+use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, map_config};
+use actix_web::{App, HttpServer, dev::AppConfig, rt::task::JoinHandle, web::ServiceConfig};
+use rustls::ServerConfig;
+use tokio::sync::Semaphore;
+
+use super::certificates::Certificate;
+use crate::config::{ConfigError, TlsFiles};
+
+/// Idle connections of senders are kept this long: longer than common balancers in front keep theirs.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// A request's head must be complete within this time.
+const HEAD_DEADLINE: Duration = Duration::from_secs(5);
+/// A peer gets this long to take note of the end of its connection, as with plain HTTP.
+const DISCONNECT_GRACE: Duration = Duration::from_secs(1);
+/// What is being answered when the stop comes gets this long, in seconds.
+const ANSWER_GRACE_SECS: u64 = 5;
+
+/// A listener that is bound and does not serve yet.
+pub(super) struct Listener {
+    name: &'static str,
+    socket: TcpListener,
+    tls: Option<ServerConfig>,
+}
+
+/// How much a listener may take on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Capacity {
+    /// Threads.
+    pub(super) workers: usize,
+    /// Connections of each.
+    pub(super) connections: usize,
+}
+
+impl Listener {
+    /// Reads the certificate and takes the address; `setting` is where the address was set.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be used, by setting and value.
+    pub(super) fn bind(
+        name: &'static str,
+        (setting, address): (&'static str, SocketAddr),
+        tls: Option<TlsFiles>,
+    ) -> anyhow::Result<Self> {
+        let tls = tls
+            .map(|files| -> anyhow::Result<_> {
+                let certificate = Certificate::read(files)?;
+                let config = certificate.server_config()?;
+                actix_web::rt::spawn(certificate.watch());
+                Ok(config)
+            })
+            .transpose()?;
+        let socket = TcpListener::bind(address).map_err(|source| ConfigError::Unusable {
+            key: setting,
+            value: address.to_string(),
+            source,
+        })?;
+        Ok(Self { name, socket, tls })
+    }
+
+    /// The address it has, which a port of 0 left open.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system will not say.
+    pub(super) fn address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Serves apps of this configuration, one a worker.
+    ///
+    /// # Errors
+    ///
+    /// When threads cannot be started.
+    pub(super) fn serve(
+        self,
+        capacity: Capacity,
+        configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+    ) -> io::Result<Serving> {
+        let started = Arc::new(Semaphore::new(0));
+        let counted = Arc::clone(&started);
+        let configure = move |app: &mut ServiceConfig| {
+            counted.add_permits(1);
+            configure(app);
+        };
+        let server = match self.tls {
+            None => plain(self.socket, capacity, configure)?,
+            Some(tls) => over_tls((self.name, self.socket), tls, capacity, configure)?,
+        };
+        let (handle, ended) = (server.handle(), actix_web::rt::spawn(server));
+        Ok(Serving { name: self.name, handle, started, workers: capacity.workers, ended })
+    }
+}
+
+fn plain(
+    socket: TcpListener,
+    capacity: Capacity,
+    configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+) -> io::Result<Server> {
+    let server = HttpServer::new(move || App::new().configure(configure.clone()));
+    let server = server.workers(capacity.workers).max_connections(capacity.connections);
+    let server = server.keep_alive(KEEP_ALIVE).client_request_timeout(HEAD_DEADLINE);
+    Ok(server.shutdown_timeout(ANSWER_GRACE_SECS).disable_signals().listen(socket)?.run())
+}
+
+/// As [`plain`], put together by hand: what `HttpServer` offers for TLS would agree on HTTP/2, which has no deadline for a
+/// head and no limit on streams and on the size of a head there.
+fn over_tls(
+    (name, socket): (&'static str, TcpListener),
+    tls: ServerConfig,
+    capacity: Capacity,
+    configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+) -> io::Result<Server> {
+    let server = Server::build().workers(capacity.workers).max_concurrent_connections(capacity.connections);
+    let server = server.shutdown_timeout(ANSWER_GRACE_SECS).disable_signals();
+    let stop = server.graceful_shutdown_signal();
+    let service = move || {
+        let stop = stop.clone();
+        let app = App::new().configure(configure.clone()).into_factory();
+        let app = app.map_err(|error: actix_web::Error| error.error_response());
+        HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let stop = stop.clone();
+                async move { stop.notified().await }
+            })
+            .keep_alive(KEEP_ALIVE)
+            .client_request_timeout(HEAD_DEADLINE)
+            .client_disconnect_timeout(DISCONNECT_GRACE)
+            .h1(map_config(app, |()| AppConfig::default()))
+            .rustls_0_23(tls.clone())
+    };
+    Ok(server.listen(name, socket, service)?.run())
+}
+
+/// A listener that serves.
+pub(super) struct Serving {
+    name: &'static str,
+    handle: ServerHandle,
+    /// One permit for each app that was made.
+    started: Arc<Semaphore>,
+    workers: usize,
+    ended: JoinHandle<io::Result<()>>,
+}
+
+impl Serving {
+    /// Resolves when every worker has its app.
+    pub(super) fn started(&self) -> impl Future<Output = ()> + use<> {
+        let started = Arc::clone(&self.started);
+        let workers = u32::try_from(self.workers).unwrap_or(u32::MAX);
+        // It is never closed.
+        async move { drop(started.acquire_many(workers).await) }
+    }
+
+    /// Resolves when it serves no more although nobody has stopped it, with what went wrong.
+    pub(super) async fn ended(&mut self) -> anyhow::Error {
+        let name = self.name;
+        match (&mut self.ended).await {
+            Ok(Ok(())) => anyhow::anyhow!("the {name} listener ended by itself"),
+            Ok(Err(error)) => anyhow::Error::from(error).context(format!("the {name} listener ended")),
+            Err(error) => anyhow::Error::from(error).context(format!("the {name} listener ended")),
+        }
+    }
+
+    /// Takes no more requests and finishes those that are being answered.
+    pub(super) async fn stop(&self) {
+        self.handle.stop(true).await;
+    }
+}

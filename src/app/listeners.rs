@@ -12,6 +12,7 @@ use std::{
 use actix_http::HttpService;
 use actix_server::{Server, ServerHandle};
 use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, map_config};
+use actix_tls::accept::max_concurrent_tls_connect;
 use actix_web::{App, HttpServer, dev::AppConfig, rt::task::JoinHandle, web::ServiceConfig};
 use rustls::ServerConfig;
 use tokio::sync::Semaphore;
@@ -27,6 +28,9 @@ const HEAD_DEADLINE: Duration = Duration::from_secs(5);
 const DISCONNECT_GRACE: Duration = Duration::from_secs(1);
 /// What is being answered when the stop comes gets this long, in seconds.
 const ANSWER_GRACE_SECS: u64 = 5;
+
+/// Handshakes of one worker: more than it has connections, whose number is the limit that counts.
+const HANDSHAKES_MAX: usize = 1 << 20;
 
 /// A listener that is bound and does not serve yet.
 pub(super) struct Listener {
@@ -126,6 +130,8 @@ fn over_tls(
 ) -> io::Result<Server> {
     let server = Server::build().workers(capacity.workers).max_concurrent_connections(capacity.connections);
     let server = server.shutdown_timeout(ANSWER_GRACE_SECS).disable_signals();
+    // As many handshakes at a time as connections: with fewer, silent clients would keep everybody else waiting.
+    max_concurrent_tls_connect(HANDSHAKES_MAX);
     let stop = server.graceful_shutdown_signal();
     let service = move || {
         let stop = stop.clone();

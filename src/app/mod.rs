@@ -76,14 +76,15 @@ impl Application {
         let (ingress, api) = (&settings.ingress, &settings.api);
         let ingress_listener = Listener::bind("ingress", ("ingress.listen", ingress.listen), ingress.tls())?;
         let api_listener = Listener::bind("API", ("api.listen", api.listen), api.tls())?;
-        let ingress_url = ingress.public_url(ingress_listener.address()?);
-        let api_url = api.public_url(api_listener.address()?);
+        let addresses = (ingress_listener.address()?, api_listener.address()?);
+        let (ingress_url, api_url) = (ingress.public_url(addresses.0), api.public_url(addresses.1));
 
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = Arc::new(LocalStore::open(store_options(settings), Arc::clone(&clock))?);
         let provisioned = provision::provision(store.as_ref(), settings, clock.now())?;
         let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
-        let gateway = engine(settings, &shared, &clock)?.start();
+        let transport = AwcFactory::new().context("TLS cannot be set up")?;
+        let gateway = engine(settings, &shared, &clock, transport).start();
 
         let state = ingest_state(settings, &shared, &clock);
         let capacity = connections.of_ingress(ingress.workers());
@@ -117,9 +118,8 @@ impl Application {
 }
 
 /// The actors, with what they are made of.
-fn engine(settings: &Settings, store: &Arc<dyn Store>, clock: &Arc<dyn Clock>) -> anyhow::Result<Engine> {
-    let transport = AwcFactory::new().context("TLS cannot be set up")?;
-    Ok(Engine {
+fn engine(settings: &Settings, store: &Arc<dyn Store>, clock: &Arc<dyn Clock>, transport: AwcFactory) -> Engine {
+    Engine {
         store: Arc::clone(store),
         clock: Arc::clone(clock),
         transport: Arc::new(transport),
@@ -131,7 +131,7 @@ fn engine(settings: &Settings, store: &Arc<dyn Store>, clock: &Arc<dyn Clock>) -
         arbiters: settings.delivery.arbiters(),
         milestones: Milestones::none(),
         dice: dice(),
-    })
+    }
 }
 
 /// What the ingress listener's workers share.

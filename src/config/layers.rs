@@ -19,7 +19,7 @@ pub(super) enum Scalar {
     Number(i64),
     /// A string.
     Text(String),
-    /// Strings; in a variable they are separated by commas.
+    /// Strings; in a variable, with commas between them.
     List(Vec<String>),
 }
 
@@ -38,7 +38,7 @@ impl Scalar {
         match (self, &value.kind) {
             (Self::Number(_), ValueKind::I64(number)) => Some(Self::Number(*number)),
             (Self::Text(_), ValueKind::String(text)) => Some(Self::Text(text.clone())),
-            (Self::List(_), ValueKind::Array(values)) => texts(values).map(Self::List),
+            (Self::List(_), ValueKind::Array(values)) => strings(values).map(Self::List),
             (Self::Number(_) | Self::Text(_) | Self::List(_), _) => None,
         }
     }
@@ -48,12 +48,19 @@ impl Scalar {
         match self {
             Self::Number(_) => text.parse().ok().map(Self::Number),
             Self::Text(_) => Some(Self::Text(text.to_owned())),
-            Self::List(_) => {
-                let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-                Some(Self::List(items.map(ToOwned::to_owned).collect()))
-            }
+            Self::List(_) if text.trim().is_empty() => Some(Self::List(Vec::new())),
+            Self::List(_) => Some(Self::List(text.split(',').map(|item| item.trim().to_owned()).collect())),
         }
     }
+}
+
+/// The strings of a list, if it has nothing else.
+fn strings(values: &[Value]) -> Option<Vec<String>> {
+    let string = |value: &Value| match &value.kind {
+        ValueKind::String(text) => Some(text.clone()),
+        _ => None,
+    };
+    values.iter().map(string).collect()
 }
 
 /// A value and who set it.
@@ -88,7 +95,7 @@ impl Layers {
             for (key, value) in table.into_table()? {
                 let value = match value.kind {
                     ValueKind::I64(number) => Scalar::Number(number),
-                    ValueKind::Array(values) => Scalar::List(texts(&values).unwrap_or_default()),
+                    ValueKind::Array(values) => Scalar::List(strings(&values).unwrap_or_default()),
                     _ => Scalar::Text(value.into_string()?),
                 };
                 entries.insert((section.clone(), key), Entry { value, origin: Origin::Default });
@@ -170,7 +177,7 @@ impl Layers {
             let kind = match &entry.value {
                 Scalar::Number(number) => ValueKind::I64(*number),
                 Scalar::Text(text) => ValueKind::String(text.clone()),
-                Scalar::List(items) => ValueKind::Array(items.iter().map(|item| item.as_str().into()).collect()),
+                Scalar::List(texts) => ValueKind::Array(texts.iter().map(|text| text.as_str().into()).collect()),
             };
             builder = builder.set_override(format!("{section}.{key}"), kind)?;
         }
@@ -190,15 +197,6 @@ impl Layers {
             .map_or(Origin::Default, |entry| entry.origin.clone());
         ConfigError::Invalid { key: key.to_owned(), problem: problem.into(), origin }
     }
-}
-
-/// All of an array, when all of it is text.
-fn texts(values: &[Value]) -> Option<Vec<String>> {
-    let text = |value: &Value| match &value.kind {
-        ValueKind::String(text) => Some(text.clone()),
-        _ => None,
-    };
-    values.iter().map(text).collect()
 }
 
 fn parse(text: &str) -> Result<Map<String, Value>, ::config::ConfigError> {

@@ -59,10 +59,8 @@ pub(super) fn check_networks(layers: &Layers, name: &str) -> Result<(), ConfigEr
         if format!("{section}.{key}") != name {
             continue;
         }
-        if let Some(wrong) = items.iter().find(|item| network(item).is_none()) {
-            let problem =
-                format!("has {wrong:?}: must be networks such as 10.0.0.0/8 or fd00::/8, or single addresses");
-            return Err(layers.invalid(name, problem));
+        for item in items {
+            network(item).map_err(|problem| layers.invalid(name, format!("has {item:?}: {problem}")))?;
         }
     }
     Ok(())
@@ -71,10 +69,22 @@ pub(super) fn check_networks(layers: &Layers, name: &str) -> Result<(), ConfigEr
 /// Makes networks of text.
 pub(super) fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
     let items = Vec::<String>::deserialize(deserializer)?;
-    items.iter().map(|item| network(item).ok_or_else(|| D::Error::custom(format!("{item:?} is no network")))).collect()
+    items.iter().map(|item| network(item).map_err(D::Error::custom)).collect()
 }
 
-/// A network, or the one that is a single address.
-fn network(text: &str) -> Option<IpNet> {
-    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+/// A network, or the one that is a single address; what could never match is none.
+fn network(text: &str) -> Result<IpNet, String> {
+    let single = || text.parse::<IpAddr>().map(IpNet::from);
+    let network: IpNet = text
+        .parse()
+        .or_else(|_| single())
+        .map_err(|_| "must be a network such as 10.0.0.0/8 or fd00::/8, or an address".to_owned())?;
+    let whole = network.trunc();
+    if whole != network {
+        return Err(format!("begins in the middle of a network: did you mean \"{whole}\"?"));
+    }
+    if network.addr().to_canonical().is_ipv4() && network.addr().is_ipv6() {
+        return Err("is written as IPv6 and means IPv4 addresses: write it as IPv4".to_owned());
+    }
+    Ok(network)
 }

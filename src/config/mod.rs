@@ -116,7 +116,7 @@ impl Loaded {
             let line = match &entry.value {
                 Scalar::Number(number) => format!("{key} = {number}"),
                 Scalar::Text(value) => format!("{key} = {}", serde_json::Value::from(value.as_str())),
-                Scalar::List(items) => format!("{key} = {}", serde_json::Value::from(items.as_slice())),
+                Scalar::List(values) => format!("{key} = {}", serde_json::Value::from(values.as_slice())),
             };
             push_line(&mut text, format_args!("{line:<44} # {}", entry.origin));
         }

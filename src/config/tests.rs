@@ -163,7 +163,7 @@ fn tls_is_on_with_both_files_and_refused_with_one() {
 }
 
 #[test]
-fn lists_are_arrays_in_a_file_and_separated_by_commas_in_a_variable() {
+fn trusted_proxies_are_networks_or_addresses() {
     let file = "[ingress]\ntrusted_proxies = ['10.0.0.0/8', 'fd00::/8', '192.0.2.7']\n";
     let loaded = load(file, &[]).unwrap();
     let networks: Vec<String> = loaded.settings.ingress.trusted_proxies.iter().map(ToString::to_string).collect();
@@ -172,7 +172,15 @@ fn lists_are_arrays_in_a_file_and_separated_by_commas_in_a_variable() {
     let name = "HOOKGATE__INGRESS__TRUSTED_PROXIES";
     let networks = |value: &str| load(file, &[(name, value)]).unwrap().settings.ingress.trusted_proxies.len();
     assert_eq!((networks("10.0.0.0/8, ::1"), networks("")), (2, 0));
-    refused("", &[(name, "10.0.0.0/8,10.0.0.0/33")], &["ingress.trusted_proxies has \"10.0.0.0/33\"", name]);
+    for (wrong, part) in [
+        ("10.0.0.0/33", "must be a network such as"),
+        ("proxy", "must be a network such as"),
+        ("10.0.0.1/8", "did you mean \"10.0.0.0/8\"?"),
+        ("::ffff:10.0.0.0/104", "write it as IPv4"),
+    ] {
+        let set = format!("10.0.0.0/8,{wrong}");
+        refused("", &[(name, &set)], &[&format!("ingress.trusted_proxies has \"{wrong}\""), part, name]);
+    }
     for wrong in ["'10.0.0.0/8'", "[8]", "10"] {
         let file = format!("[ingress]\ntrusted_proxies = {wrong}\n");
         refused(&file, &[], &["ingress.trusted_proxies must be a list of strings"]);

@@ -93,7 +93,7 @@ mod tests {
 
     use super::*;
 
-    /// The client of a request from `peer` with these headers, where 10.0.0.0/8 and fd00::/8 are trusted.
+    /// The client of a request from `peer` with these headers, where 10.0.0.0/8 and `fd00::/8` are trusted.
     fn client(peer: &str, headers: &[(&str, &str)]) -> Option<String> {
         let trusted = TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()]);
         let mut request = TestRequest::default().peer_addr(SocketAddr::new(peer.parse().unwrap(), 4711));

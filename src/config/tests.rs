@@ -45,6 +45,17 @@ fn the_example_file_is_valid() {
 }
 
 #[test]
+fn the_example_unit_sets_what_there_is() {
+    let unit = include_str!("../../config/hookgate.service");
+    let variables: Vec<(&str, &str)> = unit
+        .lines()
+        .filter_map(|line| line.strip_prefix("Environment=")?.split_once('='))
+        .filter(|(name, _)| *name != environment::CONFIG)
+        .collect();
+    assert_eq!(load("", &variables).unwrap().settings.data.dir, Path::new("%S/hookgate"));
+}
+
+#[test]
 fn a_file_overrides_defaults_and_a_variable_overrides_the_file() {
     let file = "[delivery]\nconcurrency = 7\ntimeout_ms = 1500\n";
     let loaded = load(file, &[("HOOKGATE__DELIVERY__CONCURRENCY", "9")]).unwrap();

@@ -79,12 +79,23 @@ impl Application {
         let addresses = (ingress_listener.address()?, api_listener.address()?);
         let (ingress_url, api_url) = (ingress.public_url(addresses.0), api.public_url(addresses.1));
 
+        let notifier = Arc::new(Notifier::new(&settings.service_manager));
+        notifier.tell("STATUS=the journal is being read");
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = Arc::new(LocalStore::open(store_options(settings), Arc::clone(&clock))?);
         let provisioned = provision::provision(store.as_ref(), settings, clock.now())?;
         let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
         let transport = AwcFactory::new().context("TLS cannot be set up")?;
-        let gateway = engine(settings, &shared, &clock, transport).start();
+        let engine = Engine {
+            store: Arc::clone(&shared),
+            clock: Arc::clone(&clock),
+            transport: Arc::new(transport),
+            settings: delivery_settings(settings, &api_url),
+            arbiters: settings.delivery.arbiters(),
+            milestones: Milestones::none(),
+            dice: dice(),
+        };
+        let gateway = engine.start();
 
         let state = ingest_state(settings, &shared, &clock);
         let capacity = connections.of_ingress(ingress.workers());
@@ -99,7 +110,6 @@ impl Application {
         let capacity = connections.of_api(api.workers);
         let api = api_listener.serve(capacity, move |app| routes::configure(app, state.clone()))?;
 
-        let notifier = Arc::new(Notifier::new(&settings.service_manager));
         let (ingress_started, api_started) = (ingress.started(), api.started());
         let started = async move {
             ingress_started.await;
@@ -117,20 +127,13 @@ impl Application {
     }
 }
 
-/// The actors, with what they are made of.
-fn engine(settings: &Settings, store: &Arc<dyn Store>, clock: &Arc<dyn Clock>, transport: AwcFactory) -> Engine {
-    Engine {
-        store: Arc::clone(store),
-        clock: Arc::clone(clock),
-        transport: Arc::new(transport),
-        settings: DeliverySettings {
-            timeout: settings.delivery.timeout(),
-            concurrency: settings.delivery.concurrency,
-            header_prefix: settings.delivery.header_prefix.clone(),
-        },
-        arbiters: settings.delivery.arbiters(),
-        milestones: Milestones::none(),
-        dice: dice(),
+/// Deliveries as the settings have them.
+fn delivery_settings(settings: &Settings, api_url: &str) -> DeliverySettings {
+    DeliverySettings {
+        timeout: settings.delivery.timeout(),
+        concurrency: settings.delivery.concurrency,
+        header_prefix: settings.delivery.header_prefix.clone(),
+        api_url: api_url.trim_end_matches('/').to_owned(),
     }
 }
 

@@ -17,7 +17,7 @@ use actix_web::{App, HttpServer, dev::AppConfig, rt::task::JoinHandle, web::Serv
 use rustls::ServerConfig;
 use tokio::sync::Semaphore;
 
-use super::certificates::Certificate;
+use super::{certificates::Certificate, pulse::Pulse};
 use crate::config::{ConfigError, TlsFiles};
 
 /// Idle connections of senders are kept this long: longer than common balancers in front keep theirs.
@@ -84,7 +84,7 @@ impl Listener {
         self.socket.local_addr()
     }
 
-    /// Serves apps of this configuration, one a worker.
+    /// Serves apps of this configuration, one a worker; each worker beats, if somebody wants to know.
     ///
     /// # Errors
     ///
@@ -92,11 +92,15 @@ impl Listener {
     pub(super) fn serve(
         self,
         capacity: Capacity,
+        pulse: Option<Pulse>,
         configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
     ) -> io::Result<Serving> {
         let started = Arc::new(Semaphore::new(0));
         let counted = Arc::clone(&started);
         let configure = move |app: &mut ServiceConfig| {
+            if let Some(pulse) = &pulse {
+                pulse.start();
+            }
             counted.add_permits(1);
             configure(app);
         };

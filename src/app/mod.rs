@@ -12,6 +12,7 @@ mod listeners;
 mod notifier;
 mod offline;
 mod provision;
+mod pulse;
 mod stop;
 
 use std::{
@@ -80,6 +81,7 @@ impl Application {
         let (ingress_url, api_url) = (ingress.public_url(addresses.0), api.public_url(addresses.1));
 
         let notifier = Arc::new(Notifier::new(&settings.service_manager));
+        let (pulse, interval) = notifier::rhythm(settings.service_manager.watchdog);
         notifier.tell("STATUS=the journal is being read");
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = Arc::new(LocalStore::open(store_options(settings), Arc::clone(&clock))?);
@@ -99,7 +101,8 @@ impl Application {
 
         let state = ingest_state(settings, &shared, &clock);
         let capacity = connections.of_ingress(ingress.workers());
-        let ingress = ingress_listener.serve(capacity, move |app| ingest::configure(app, state.clone()))?;
+        let ingress =
+            ingress_listener.serve(capacity, pulse.clone(), move |app| ingest::configure(app, state.clone()))?;
         let stopping = Arc::new(AtomicBool::new(false));
         let state = Data::new(ApiState {
             query: Query::new(Arc::clone(&shared), clock),
@@ -108,14 +111,14 @@ impl Application {
             stopping: Arc::clone(&stopping),
         });
         let capacity = connections.of_api(api.workers);
-        let api = api_listener.serve(capacity, move |app| routes::configure(app, state.clone()))?;
+        let api = api_listener.serve(capacity, pulse.clone(), move |app| routes::configure(app, state.clone()))?;
 
         let (ingress_started, api_started) = (ingress.started(), api.started());
         let started = async move {
             ingress_started.await;
             api_started.await;
         };
-        actix_web::rt::spawn(Arc::clone(&notifier).report(settings.service_manager.watchdog, shared, started));
+        actix_web::rt::spawn(Arc::clone(&notifier).report(shared, pulse, interval, started));
         banner::show(&banner::Banner {
             configuration: &store.configuration(),
             provisioned,

@@ -14,6 +14,7 @@ mod provision;
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -37,7 +38,7 @@ use crate::{
         Store,
         local::{LocalOptions, LocalStore},
     },
-    transport::awc::AwcFactory,
+    transport::awc::{AwcFactory, AwcOptions},
     web::{ingest, ingest::IngestState, routes, routes::ApiState},
 };
 
@@ -96,12 +97,12 @@ impl Application {
         let ingress_socket = bind("ingress.listen", settings.ingress.listen)?;
         let api_socket = bind("api.listen", settings.api.listen)?;
         let addresses = (ingress_socket.local_addr()?, api_socket.local_addr()?);
+        let transport = transport(settings)?;
 
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = Arc::new(LocalStore::open(store_options(settings), Arc::clone(&clock))?);
         let provisioned = provision::provision(store.as_ref(), settings, clock.now())?;
 
-        let transport = AwcFactory::new().context("TLS cannot be set up")?;
         let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
         let engine = Engine {
             store: Arc::clone(&shared),
@@ -217,6 +218,18 @@ fn serve_api(
         }
     });
     Ok(handle)
+}
+
+/// The way out as the settings have it.
+fn transport(settings: &Settings) -> anyhow::Result<AwcFactory> {
+    let ca_file = settings.delivery.ca_file();
+    let made = AwcFactory::new(&AwcOptions { ca_file: ca_file.map(Path::to_owned) });
+    match ca_file {
+        None => made.context("TLS cannot be set up"),
+        Some(file) => made.map_err(|source| {
+            ConfigError::Unusable { key: "delivery.ca_file", value: file.display().to_string(), source }.into()
+        }),
+    }
 }
 
 /// The store as the settings have it.

@@ -223,7 +223,7 @@ fn serve_api(
 /// The way out as the settings have it.
 fn transport(settings: &Settings) -> anyhow::Result<AwcFactory> {
     let ca_file = settings.delivery.ca_file();
-    let made = AwcFactory::new(&AwcOptions { ca_file: ca_file.map(Path::to_owned) });
+    let made = AwcFactory::new(AwcOptions { ca_file: ca_file.map(Path::to_owned) });
     match ca_file {
         None => made.context("TLS cannot be set up"),
         Some(file) => made.map_err(|source| {

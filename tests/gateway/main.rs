@@ -14,3 +14,4 @@ mod pausing;
 mod refusals;
 mod retrying;
 mod start;
+mod tls_errors;

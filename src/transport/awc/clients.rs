@@ -17,7 +17,7 @@ use super::AwcFactory;
 
 /// Clients at a time on one arbiter beyond which idle ones go early: with one connection each, a fraction of the files
 /// that a server's service may have open.
-const CLIENTS_MAX: usize = 4096;
+pub(super) const CLIENTS_MAX: usize = 4096;
 /// The shortest sleep of the sweep, as a part of the keep-alive: so much longer than that a connection may stay.
 const SWEEP_PARTS: u32 = 8;
 
@@ -102,12 +102,22 @@ impl Clients {
     }
 
     /// Gives back what was idle for `keep_alive`; tells when to look again, or that nothing is left to look at.
-    fn sweep(&self, keep_alive: Duration) -> Option<Instant> {
+    pub(super) fn sweep(&self, keep_alive: Duration) -> Option<Instant> {
         let (mut slots, now) = (self.slots.borrow_mut(), Instant::now());
         slots.retain(|_, slot| in_use(slot) || now < slot.used.get() + keep_alive);
         let next = slots.values().map(|slot| if in_use(slot) { now } else { slot.used.get() } + keep_alive).min();
         self.sweeping.set(next.is_some());
         next
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.slots.borrow().len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn has(&self, origin: &Origin) -> bool {
+        self.slots.borrow().contains_key(origin)
     }
 }
 

@@ -57,6 +57,11 @@ impl Target {
         let uri = Uri::builder().scheme("http").authority(authority).path_and_query(path).build();
         Ok(Self { uri: uri.map_err(|error| refuse(format!("{error}")))?, origin, host })
     }
+
+    #[cfg(test)]
+    pub(super) fn host(&self) -> &str {
+        self.host.to_str().unwrap()
+    }
 }
 
 /// What has come of an attempt so far.

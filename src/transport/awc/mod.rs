@@ -71,8 +71,9 @@ impl AwcFactory {
     /// # Errors
     ///
     /// When the file of certificates cannot be used.
-    pub fn new(options: &AwcOptions) -> io::Result<Self> {
-        Ok(Self { tls: tls::client_config(options.ca_file.as_deref())?, keep_alive: KEEP_ALIVE })
+    pub fn new(options: AwcOptions) -> io::Result<Self> {
+        let AwcOptions { ca_file } = options;
+        Ok(Self { tls: tls::client_config(ca_file.as_deref())?, keep_alive: KEEP_ALIVE })
     }
 
     /// A client with connections of its own, for one origin.

@@ -12,11 +12,17 @@ const FILES_MAX: u64 = 1 << 20;
 const INGRESS_SHARE: u64 = 2;
 const API_SHARE: u64 = 8;
 
+/// Of the deliveries' part, half may be kept idle: a host may have more than one connection.
+const IDLE_SHARE: u64 = 2;
+/// Hosts with idle connections per arbiter, however many files there are: each costs memory as well.
+const IDLE_HOSTS_MAX: usize = 4096;
+
 /// Connections that are accepted at a time; more wait in the system's queue until one closes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Connections {
     ingress: u64,
     api: u64,
+    deliveries: u64,
 }
 
 impl Connections {
@@ -32,7 +38,8 @@ impl Connections {
 
     fn of(limit: u64) -> Self {
         let left = limit.min(FILES_MAX).saturating_sub(OWN_FILES);
-        Self { ingress: left / INGRESS_SHARE, api: left / API_SHARE }
+        let (ingress, api) = (left / INGRESS_SHARE, left / API_SHARE);
+        Self { ingress, api, deliveries: left - ingress - api }
     }
 
     /// For each worker of the ingress listener; one at least.
@@ -43,6 +50,11 @@ impl Connections {
     /// For each worker of the API's listener; one at least.
     pub(super) fn of_api_worker(self, workers: usize) -> usize {
         each(self.api, workers)
+    }
+
+    /// Hosts to which each arbiter may keep idle connections; one at least.
+    pub(super) fn idle_hosts_of_arbiter(self, arbiters: usize) -> usize {
+        each(self.deliveries / IDLE_SHARE, arbiters).min(IDLE_HOSTS_MAX)
     }
 }
 
@@ -61,7 +73,8 @@ mod tests {
             assert!(shared.ingress + shared.api <= limit.saturating_sub(OWN_FILES).min(FILES_MAX) * 5 / 8, "{limit}");
             assert!(shared.of_ingress_worker(8) >= 1 && shared.of_api_worker(1) >= 1, "{limit}");
         }
-        assert_eq!(Connections::of(1024), Connections { ingress: 484, api: 121 });
+        assert_eq!(Connections::of(1024), Connections { ingress: 484, api: 121, deliveries: 363 });
+        assert_eq!(Connections::of(1024).idle_hosts_of_arbiter(2), 90);
         assert_eq!(Connections::of(1024).of_ingress_worker(2), 242);
     }
 }

@@ -97,7 +97,7 @@ impl Application {
         let ingress_socket = bind("ingress.listen", settings.ingress.listen)?;
         let api_socket = bind("api.listen", settings.api.listen)?;
         let addresses = (ingress_socket.local_addr()?, api_socket.local_addr()?);
-        let transport = transport(settings)?;
+        let transport = transport(settings, connections)?;
 
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = Arc::new(LocalStore::open(store_options(settings), Arc::clone(&clock))?);
@@ -221,9 +221,10 @@ fn serve_api(
 }
 
 /// The way out as the settings have it.
-fn transport(settings: &Settings) -> anyhow::Result<AwcFactory> {
+fn transport(settings: &Settings, connections: Connections) -> anyhow::Result<AwcFactory> {
     let ca_file = settings.delivery.ca_file();
-    let made = AwcFactory::new(AwcOptions { ca_file: ca_file.map(Path::to_owned) });
+    let hosts_max = connections.idle_hosts_of_arbiter(settings.delivery.arbiters());
+    let made = AwcFactory::new(AwcOptions { ca_file: ca_file.map(Path::to_owned), hosts_max });
     match ca_file {
         None => made.context("TLS cannot be set up"),
         Some(file) => made.map_err(|source| {

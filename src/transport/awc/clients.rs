@@ -15,9 +15,6 @@ use tokio::time::Instant;
 
 use super::AwcFactory;
 
-/// Clients at a time on one arbiter beyond which idle ones go early: with one connection each, a fraction of the files
-/// that a server's service may have open.
-pub(super) const CLIENTS_MAX: usize = 4096;
 /// The shortest sleep of the sweep, as a part of the keep-alive: so much longer than that a connection may stay.
 const SWEEP_PARTS: u32 = 8;
 
@@ -84,7 +81,7 @@ impl Clients {
         if let Some(slot) = slots.get(origin) {
             return Lease(Rc::clone(slot));
         }
-        if slots.len() >= CLIENTS_MAX {
+        if slots.len() >= self.factory.hosts_max {
             give_back_older_half(&mut slots);
         }
         let client = RefCell::new(self.factory.client(origin));

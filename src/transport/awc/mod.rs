@@ -51,11 +51,22 @@ const CONNECTION_LIFETIME: Duration = Duration::from_secs(75);
 /// awc's own time-outs, out of the way of the attempt's.
 const NO_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Hosts to which one arbiter keeps connections where nothing else is said: a fraction of the files a service may open.
+const HOSTS_MAX: usize = 4096;
+
 /// What can be set about deliveries over HTTP.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct AwcOptions {
     /// Certificates (PEM) that are trusted beside the public certification authorities.
     pub ca_file: Option<PathBuf>,
+    /// Hosts to which one arbiter keeps connections; past it, those that were silent longest are given back early.
+    pub hosts_max: usize,
+}
+
+impl Default for AwcOptions {
+    fn default() -> Self {
+        Self { ca_file: None, hosts_max: HOSTS_MAX }
+    }
 }
 
 /// Builds a transport on each arbiter; the TLS settings are made once and shared.
@@ -63,6 +74,7 @@ pub struct AwcOptions {
 pub struct AwcFactory {
     tls: Arc<rustls::ClientConfig>,
     keep_alive: Duration,
+    hosts_max: usize,
 }
 
 impl AwcFactory {
@@ -72,8 +84,8 @@ impl AwcFactory {
     ///
     /// When the file of certificates cannot be used.
     pub fn new(options: AwcOptions) -> io::Result<Self> {
-        let AwcOptions { ca_file } = options;
-        Ok(Self { tls: tls::client_config(ca_file.as_deref())?, keep_alive: KEEP_ALIVE })
+        let AwcOptions { ca_file, hosts_max } = options;
+        Ok(Self { tls: tls::client_config(ca_file.as_deref())?, keep_alive: KEEP_ALIVE, hosts_max })
     }
 
     /// A client with connections of its own, for one origin.

@@ -16,11 +16,17 @@ const FILES_FEW: u64 = 4096;
 const INGRESS_SHARE: u64 = 2;
 const API_SHARE: u64 = 8;
 
+/// Of the deliveries' part, half may be kept idle: a host may have more than one connection.
+const IDLE_SHARE: u64 = 2;
+/// Hosts with idle connections per arbiter, however many files there are: each costs memory as well.
+const IDLE_HOSTS_MAX: usize = 4096;
+
 /// Connections that are accepted at a time; more wait in the system's queue until one closes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Connections {
     ingress: u64,
     api: u64,
+    deliveries: u64,
 }
 
 impl Connections {
@@ -47,7 +53,8 @@ impl Connections {
 
     fn of(limit: u64) -> Self {
         let left = limit.min(FILES_MAX).saturating_sub(OWN_FILES);
-        Self { ingress: left / INGRESS_SHARE, api: left / API_SHARE }
+        let (ingress, api) = (left / INGRESS_SHARE, left / API_SHARE);
+        Self { ingress, api, deliveries: left - ingress - api }
     }
 
     /// For the ingress listener; each worker gets one at least.
@@ -58,6 +65,11 @@ impl Connections {
     /// For the API's listener; each worker gets one at least.
     pub(super) fn of_api(self, workers: usize) -> Capacity {
         each(self.api, workers)
+    }
+
+    /// Hosts to which each arbiter may keep idle connections; one at least.
+    pub(super) fn idle_hosts_of_arbiter(self, arbiters: usize) -> usize {
+        each(self.deliveries / IDLE_SHARE, arbiters).connections.min(IDLE_HOSTS_MAX)
     }
 }
 
@@ -77,7 +89,8 @@ mod tests {
             assert!(shared.ingress + shared.api <= limit.saturating_sub(OWN_FILES).min(FILES_MAX) * 5 / 8, "{limit}");
             assert!(shared.of_ingress(8).connections >= 1 && shared.of_api(1).connections >= 1, "{limit}");
         }
-        assert_eq!(Connections::of(1024), Connections { ingress: 484, api: 121 });
+        assert_eq!(Connections::of(1024), Connections { ingress: 484, api: 121, deliveries: 363 });
+        assert_eq!(Connections::of(1024).idle_hosts_of_arbiter(2), 90);
         assert_eq!(Connections::of(1024).of_ingress(2).connections, 242);
     }
 }

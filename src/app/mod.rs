@@ -16,6 +16,7 @@ mod pulse;
 mod stop;
 
 use std::{
+    path::Path,
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
@@ -33,14 +34,14 @@ use self::{
 use crate::{
     actors::{DeliverySettings, Dice, Engine, GatewayHandle, Milestones},
     clock::{Clock, SystemClock},
-    config::Settings,
+    config::{ConfigError, Settings},
     ingress::{BodyBudget, Ingress, RequestIds},
     query::Query,
     store::{
         Store,
         local::{LocalOptions, LocalStore},
     },
-    transport::awc::AwcFactory,
+    transport::awc::{AwcFactory, AwcOptions},
     web::{client_ip::TrustedProxies, ingest, ingest::IngestState, routes, routes::ApiState},
 };
 
@@ -79,6 +80,7 @@ impl Application {
         let api_listener = Listener::bind("API", ("api.listen", api.listen), api.tls())?;
         let addresses = (ingress_listener.address()?, api_listener.address()?);
         let (ingress_url, api_url) = (ingress.public_url(addresses.0), api.public_url(addresses.1));
+        let transport = transport(settings, connections)?;
 
         let notifier = Arc::new(Notifier::new(&settings.service_manager));
         let (pulse, interval) = notifier::rhythm(settings.service_manager.watchdog);
@@ -87,7 +89,6 @@ impl Application {
         let store = Arc::new(LocalStore::open(store_options(settings), Arc::clone(&clock))?);
         let provisioned = provision::provision(store.as_ref(), settings, clock.now())?;
         let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
-        let transport = AwcFactory::new().context("TLS cannot be set up")?;
         let engine = Engine {
             store: Arc::clone(&shared),
             clock: Arc::clone(&clock),
@@ -148,6 +149,19 @@ fn ingest_state(settings: &Settings, store: &Arc<dyn Store>, clock: &Arc<dyn Clo
         body_bytes_max: settings.ingress.body_bytes_max,
         trusted_proxies: TrustedProxies::new(settings.ingress.trusted_proxies.clone()),
     })
+}
+
+/// The way out as the settings have it.
+fn transport(settings: &Settings, connections: Connections) -> anyhow::Result<AwcFactory> {
+    let ca_file = settings.delivery.ca_file();
+    let hosts_max = connections.idle_hosts_of_arbiter(settings.delivery.arbiters());
+    let made = AwcFactory::new(AwcOptions { ca_file: ca_file.map(Path::to_owned), hosts_max });
+    match ca_file {
+        None => made.context("TLS cannot be set up"),
+        Some(file) => made.map_err(|source| {
+            ConfigError::Unusable { key: "delivery.ca_file", value: file.display().to_string(), source }.into()
+        }),
+    }
 }
 
 /// The store as the settings have it.

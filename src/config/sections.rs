@@ -1,6 +1,10 @@
 //! The sections, typed. What each setting means stands in `config/default.toml`.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -105,6 +109,7 @@ pub struct Delivery {
     pub concurrency: usize,
     /// What the names of added headers begin with: lower case, ending in a dash.
     pub header_prefix: String,
+    pub(super) ca_file: PathBuf,
     arbiters: usize,
     drain_grace_ms: u64,
 }
@@ -114,6 +119,12 @@ impl Delivery {
     #[must_use]
     pub const fn timeout(&self) -> Duration {
         Duration::from_millis(self.timeout_ms)
+    }
+
+    /// Certificates that are trusted beside the public authorities, if a file was named.
+    #[must_use]
+    pub fn ca_file(&self) -> Option<&Path> {
+        (!self.ca_file.as_os_str().is_empty()).then_some(&*self.ca_file)
     }
 
     /// Threads that run connections and deliveries.

@@ -232,3 +232,15 @@ fn secrets_are_taken_checked_and_never_shown() {
     refused("", &[("HOOKGATE_API_KEY", "short")], &["HOOKGATE_API_KEY must be at least 12"]);
     refused("", &[("HOOKGATE_MASTER_KEY", &master[1..])], &["HOOKGATE_MASTER_KEY must be 64 hex digits"]);
 }
+
+#[test]
+fn a_file_of_certificates_is_named_when_there_are_none_in_it() {
+    let written = tempfile::NamedTempFile::new().unwrap();
+    let path = written.path().to_str().unwrap();
+    let variables = [("HOOKGATE__DELIVERY__CA_FILE", path)];
+    refused("", &variables, &["delivery.ca_file", path, "no certificate in it", "HOOKGATE__DELIVERY__CA_FILE"]);
+    std::fs::write(path, "# ours\n-----BEGIN CERTIFICATE-----\n").unwrap();
+    assert_eq!(load("", &variables).unwrap().settings.delivery.ca_file(), Some(written.path()));
+    refused("[delivery]\nca_file = 'nowhere.pem'\n", &[], &["delivery.ca_file", "nowhere.pem", "cannot be read"]);
+    assert_eq!(load("", &[]).unwrap().settings.delivery.ca_file(), None);
+}

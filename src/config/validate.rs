@@ -1,5 +1,7 @@
 //! Which values make sense: bounds with their reasons, and what must fit together.
 
+use std::path::Path;
+
 use tracing_subscriber::filter::EnvFilter;
 
 use super::{
@@ -41,6 +43,8 @@ const BOUNDS: [(&str, i64, i64); 16] = [
 const QUOTA_SEGMENTS_MIN: u64 = 4;
 /// Longest header prefix: names stay readable.
 const HEADER_PREFIX_CHARS_MAX: usize = 64;
+/// Begins a certificate in a PEM file.
+const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
 const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
 
 /// Refuses numbers that are out of bounds; before types are made, so that a negative one is named as such.
@@ -105,6 +109,9 @@ pub(super) fn check(settings: &Settings, layers: &Layers) -> Result<(), ConfigEr
     if let Some(problem) = header_prefix_problem(&settings.delivery.header_prefix) {
         return fail("delivery.header_prefix", problem);
     }
+    if let Some(problem) = settings.delivery.ca_file().and_then(ca_file_problem) {
+        return fail("delivery.ca_file", problem);
+    }
     if let Some(problem) = level_problem(&settings.log.level) {
         return fail("log.level", problem);
     }
@@ -132,6 +139,18 @@ fn header_prefix_problem(prefix: &str) -> Option<String> {
     (!good).then(|| {
         format!("is {prefix:?}: must be lower-case letters, digits and dashes, ending in a dash, such as x-hookgate-")
     })
+}
+
+/// Whether there are certificates in a file; whether they are good is found out when they are used, before anything else.
+fn ca_file_problem(file: &Path) -> Option<String> {
+    let named = format!("is {:?}", file.display().to_string());
+    match std::fs::read(file) {
+        Err(error) => Some(format!("{named}, which cannot be read: {error}")),
+        Ok(text) if !text.windows(CERTIFICATE.len()).any(|window| window == CERTIFICATE) => {
+            Some(format!("{named}, which has no certificate in it: must be PEM, with `-----BEGIN CERTIFICATE-----`"))
+        }
+        Ok(_) => None,
+    }
 }
 
 /// `EnvFilter` alone would take `inof` for the name of a module and log everything of it.

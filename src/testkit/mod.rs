@@ -9,13 +9,15 @@ pub mod destination;
 pub mod http;
 pub mod load;
 pub mod process;
+pub mod tls;
 pub mod usage;
 
 pub use api::{ApiClient, Flow};
 pub use body::NumberedBody;
 pub use destination::{Answer, Received, TestDestination};
 pub use load::{Acked, Load, LoadReport};
-pub use process::{GatewayProcess, Launch};
+pub use process::{Ended, GatewayProcess, Launch};
+pub use tls::{Dates, Identity, TestAuthority, TlsServer};
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use hookgate::testkit::{ApiClient, Flow, GatewayProcess, Launch, PATIENCE, TestDestination};
+use hookgate::testkit::{ApiClient, Ended, Flow, GatewayProcess, Launch, PATIENCE, TestDestination};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -77,6 +77,12 @@ impl Deref for TestGateway {
     fn deref(&self) -> &ApiClient {
         &self.client
     }
+}
+
+/// Runs one that is expected to end by itself, with other settings.
+pub(crate) fn launch_once(change: impl FnOnce(Launch) -> Launch) -> Ended {
+    let directory = tempfile::tempdir().unwrap();
+    change(launch(&directory)).run_to_end()
 }
 
 fn launch(directory: &TempDir) -> Launch {

@@ -17,3 +17,4 @@ mod retrying;
 mod start;
 mod stopping;
 mod tls;
+mod tls_errors;

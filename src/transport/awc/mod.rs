@@ -1,115 +1,136 @@
-//! Deliveries over HTTP/1.1 with awc: one client per arbiter, one time-out around the whole attempt.
+//! Deliveries over HTTP/1.1 with awc: one client per origin and arbiter, one time-out around the whole attempt.
 //!
-//! Owns what awc leaves open (LIMITS: "awc errors as they arrive"): no pool limit, because awc's spans all hosts and
-//! caps are ours; no redirects, no decompression, no headers of its own; a body shorter than announced is a failure.
-//! Never retries: whether a try is repeated is decided by the event's connection.
+//! ```text
+//! send ─► clients (one per origin) ─► exchange (awc) ─► stream (interim answers) ─► dial (TLS) ─► resolve, connect
+//! ```
+//!
+//! Owns what awc leaves open (LIMITS: "awc errors as they arrive"): no pool limit, because caps are ours; no redirects,
+//! no decompression, no headers of its own; a body shorter than announced is a failure; idle connections are closed.
+//!
+//! Never repeats a try but for one case: a connection of an earlier try that turns out to be closed before anything
+//! came back on it. Then the request goes out once more, on a new connection, within the same attempt and its time.
+//! Whether the destination saw the first one cannot be known: deliveries are at least once here too. Whether a try is
+//! repeated in any other case is decided by the event's connection.
 //!
 //! Left as it is in awc: it sends a `date` of its own where the request has none, and it does not read the body of an
 //! HTTP/1.1 answer that has neither a length nor chunks; the status counts all the same. A chunked body that is cut off
 //! between two chunks looks complete.
 
+mod clients;
+mod dial;
+mod exchange;
 mod failure;
+mod interim;
+mod stream;
 #[cfg(test)]
 mod tests;
+mod tls;
 
-use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
+use std::{io, path::PathBuf, rc::Rc, sync::Arc, time::Duration};
 
-use awc::http::{
-    Method, StatusCode, Uri,
-    header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, USER_AGENT},
+use futures_util::future::LocalBoxFuture;
+
+use self::{
+    clients::{Clients, Lease, Origin},
+    dial::{Dial, Tls},
+    exchange::{Progress, Target, exchange},
+    failure::Failure,
+    stream::Seen,
 };
-use bytes::{Bytes, BytesMut};
-use futures_util::{StreamExt, future::LocalBoxFuture};
-
-use self::failure::Failure;
 use super::{Outbound, Reply, Transport, TransportFactory};
-use crate::domain::{AttemptRecord, AttemptResult, ErrorCode};
+use crate::domain::ErrorCode;
 
 /// Bytes of a response body that are kept: enough to read an error by, little enough for a million attempts.
 pub const RESPONSE_BYTES_MAX: usize = 64 * 1024;
-/// Headers of a response that are kept; destinations that send more are not describing the answer.
-const RESPONSE_HEADERS_MAX: usize = 100;
-/// Bytes of names and values of response headers that are kept.
-const RESPONSE_HEADER_BYTES_MAX: usize = 16 * 1024;
-/// An idle connection is not used again after this: less than the 5 s after which common servers close theirs,
-/// so that a try rarely meets a connection that is just being closed.
-const KEEP_ALIVE: Duration = Duration::from_secs(4);
+/// An idle connection is kept this long: a little less than the 60 s and 75 s of common balancers and proxies. Servers
+/// that close theirs sooner (5 s is common) are noticed when the connection is taken, and where both happen at once
+/// the request is sent again on a new one.
+const KEEP_ALIVE: Duration = Duration::from_secs(55);
 /// A connection is replaced after this, so that a change of DNS is noticed.
 const CONNECTION_LIFETIME: Duration = Duration::from_secs(75);
 /// awc's own time-outs, out of the way of the attempt's.
 const NO_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
-/// Sent where the request has none.
-const OUR_USER_AGENT: &str = concat!("hookgate/", env!("CARGO_PKG_VERSION"));
-/// Headers that frame the message are the transport's: a request's own would contradict what is sent.
-const FRAMING: [&str; 4] = ["content-length", "transfer-encoding", "expect", "host"];
 
-/// Builds an [`AwcTransport`] on each arbiter; the TLS settings are made once and shared.
+/// Hosts to which one arbiter keeps connections where nothing else is said: a fraction of the files a service may open.
+const HOSTS_MAX: usize = 4096;
+
+/// What can be set about deliveries over HTTP.
+#[derive(Debug, Clone)]
+pub struct AwcOptions {
+    /// Certificates (PEM) that are trusted beside the public certification authorities.
+    pub ca_file: Option<PathBuf>,
+    /// Hosts to which one arbiter keeps connections; past it, those that were silent longest are given back early.
+    pub hosts_max: usize,
+}
+
+impl Default for AwcOptions {
+    fn default() -> Self {
+        Self { ca_file: None, hosts_max: HOSTS_MAX }
+    }
+}
+
+/// Builds a transport on each arbiter; the TLS settings are made once and shared.
 #[derive(Debug, Clone)]
 pub struct AwcFactory {
     tls: Arc<rustls::ClientConfig>,
+    keep_alive: Duration,
+    hosts_max: usize,
 }
 
 impl AwcFactory {
-    /// Trusts the public certification authorities.
+    /// Reads what the options name.
     ///
     /// # Errors
     ///
-    /// When the TLS library refuses its own default protocol versions.
-    pub fn new() -> Result<Self, rustls::Error> {
-        let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        // HTTP/1.1 only: there, a body that is too long is ended by dropping its connection.
-        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { tls: Arc::new(tls) })
+    /// When the file of certificates cannot be used.
+    pub fn new(options: AwcOptions) -> io::Result<Self> {
+        let AwcOptions { ca_file, hosts_max } = options;
+        Ok(Self { tls: tls::client_config(ca_file.as_deref())?, keep_alive: KEEP_ALIVE, hosts_max })
     }
-}
 
-impl TransportFactory for AwcFactory {
-    fn build(&self) -> Rc<dyn Transport> {
-        Rc::new(AwcTransport { client: Rc::new(RefCell::new(self.client())), factory: self.clone() })
-    }
-}
-
-impl AwcFactory {
-    /// A client with connections of its own.
-    fn client(&self) -> awc::Client {
+    /// A client with connections of its own, for one origin.
+    fn client(&self, origin: &Origin) -> awc::Client {
+        let tls = origin.tls.then(|| Tls::new(Arc::clone(&self.tls), origin.authority.host()));
+        let dial = Dial { inner: actix_tls::connect::Connector::default().service(), tls };
         let connector = awc::Connector::new()
-            .rustls_0_23(Arc::clone(&self.tls))
+            .connector(dial)
             .timeout(NO_TIMEOUT)
-            .handshake_timeout(NO_TIMEOUT)
             .limit(0)
-            .conn_keep_alive(KEEP_ALIVE)
+            .conn_keep_alive(self.keep_alive)
             .conn_lifetime(CONNECTION_LIFETIME);
         let client = awc::Client::builder().connector(connector).disable_timeout();
         client.disable_redirects().no_default_headers().finish()
     }
 }
 
+impl TransportFactory for AwcFactory {
+    fn build(&self) -> Rc<dyn Transport> {
+        Rc::new(AwcTransport { clients: Clients::new(self.clone()) })
+    }
+}
+
 /// Sends attempts from the arbiter it was built on.
-pub struct AwcTransport {
-    /// Replaced when a connection of its pool may hold an answer that nobody waits for.
-    client: Rc<RefCell<awc::Client>>,
-    factory: AwcFactory,
+struct AwcTransport {
+    clients: Rc<Clients>,
 }
 
 impl Transport for AwcTransport {
     fn send(&self, outbound: Outbound) -> LocalBoxFuture<'static, Reply> {
-        let (current, factory) = (Rc::clone(&self.client), self.factory.clone());
+        let clients = Rc::clone(&self.clients);
         Box::pin(async move {
-            let timeout = outbound.timeout;
             // What is known so far lives outside the future that the time-out drops.
-            let mut reply = Progress::starting(&outbound);
-            // Taken when it is used: one that was replaced meanwhile must not be.
-            let client = current.borrow().clone();
-            let ended = tokio::time::timeout(timeout, attempt(&client, outbound, &mut reply)).await;
-            if reply.status.is_some_and(is_interim) {
-                // awc has put the connection back into its pool, and the final answer is still to come on it: it would
-                // pass for the answer to the next request.
-                current.replace(factory.client());
+            let mut progress = Progress::starting(&outbound);
+            let target = match Target::of(&outbound.url) {
+                Ok(target) => target,
+                Err(failure) => return progress.finish(Some(failure)),
+            };
+            let timeout = outbound.timeout;
+            let lease = clients.lease(&target.origin);
+            let attempt = attempt(&clients, &lease, &target, &outbound, &mut progress);
+            let ended = tokio::time::timeout(timeout, attempt).await;
+            if progress.switched_protocols() {
+                // awc has put the connection back into its pool, and what comes on it is not HTTP any more.
+                lease.replace(clients.fresh(&target.origin));
             }
             let failure = match ended {
                 Ok(Ok(())) => None,
@@ -119,132 +140,31 @@ impl Transport for AwcTransport {
                     format!("no complete answer within {} ms", timeout.as_millis()),
                 )),
             };
-            reply.finish(failure)
+            progress.finish(failure)
         })
     }
 }
 
-/// Whether a status announces another answer to the same request; awc takes it for the answer.
-fn is_interim(status: u16) -> bool {
-    (100..200).contains(&status)
-}
-
-/// What has come of an attempt so far.
-struct Progress {
-    status: Option<u16>,
-    record: AttemptRecord,
-    body: BytesMut,
-}
-
-impl Progress {
-    fn starting(outbound: &Outbound) -> Self {
-        let record =
-            AttemptRecord { url: outbound.url.clone(), method: outbound.method.clone(), ..AttemptRecord::default() };
-        Self { status: None, record, body: BytesMut::new() }
-    }
-
-    fn finish(mut self, failure: Option<Failure>) -> Reply {
-        self.record.response_body = self.body.freeze();
-        let result = match (failure, self.status) {
-            (Some(failure), status) => {
-                self.record.error_message = Some(failure.message);
-                AttemptResult::Failed { error: failure.code, status }
-            }
-            (None, Some(status)) => AttemptResult::Answered { status },
-            // `attempt` sets a status before it succeeds.
-            (None, None) => AttemptResult::Failed { error: ErrorCode::InternalError, status: None },
-        };
-        Reply { result, record: self.record }
-    }
-}
-
-/// One exchange: sends, then reads the answer into `progress`.
-async fn attempt(client: &awc::Client, outbound: Outbound, progress: &mut Progress) -> Result<(), Failure> {
-    let method = Method::from_bytes(outbound.method.as_bytes()).map_err(|_| {
-        Failure::new(ErrorCode::ProtocolError, format!("`{}` is not an HTTP method", outbound.method.escape_debug()))
-    })?;
-    let request = prepare(client, method.clone(), &outbound)?;
-    let mut response = request.send_body(outbound.body).await.map_err(Failure::of_request)?;
-    let status = response.status().as_u16();
-    progress.status = Some(status);
-    progress.record.response_headers = kept_headers(response.headers());
-    if is_interim(status) {
-        let message = format!("an interim answer ({status}) came before the final one, which was not waited for");
-        return Err(Failure::new(ErrorCode::ProtocolError, message));
-    }
-    let announced = announced_length(&method, response.status(), response.headers());
-
-    let mut received: u64 = 0;
-    while let Some(chunk) = response.next().await {
-        let chunk = chunk.map_err(Failure::of_body)?;
-        received += chunk.len() as u64;
-        let room = RESPONSE_BYTES_MAX - progress.body.len();
-        progress.body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        if chunk.len() > room {
-            progress.record.response_truncated = true;
-            // Dropping the response drops its connection: the rest is not read.
-            return Ok(());
+/// Sends once, or twice when the first went out on a connection that the destination was closing.
+async fn attempt(
+    clients: &Clients,
+    lease: &Lease,
+    target: &Target,
+    outbound: &Outbound,
+    progress: &mut Progress,
+) -> Result<(), Failure> {
+    let seen = Rc::new(Seen::default());
+    let first = seen.during(exchange(&lease.client(), target, outbound, &seen, progress)).await;
+    match first {
+        Err(failure) if failure.is_lost_connection() && seen.unanswered_on_a_used_connection() => {
+            tracing::debug!(origin = %target.origin.authority, %failure, "an idle connection was closed: sending anew");
+            // A client without connections: nothing that it sends on can have been closed while idle. The other idle
+            // ones of the old client are likely closed as well, and go with it.
+            let (client, seen) = (clients.fresh(&target.origin), Rc::new(Seen::default()));
+            let second = seen.during(exchange(&client, target, outbound, &seen, progress)).await;
+            lease.replace(client);
+            second
         }
+        ended => ended,
     }
-    match announced {
-        Some(length) if received < length => Err(Failure::new(
-            ErrorCode::SocketClosed,
-            format!("the connection was closed after {received} of {length} bytes of the response body"),
-        )),
-        Some(_) | None => Ok(()),
-    }
-}
-
-/// Puts the request together; what cannot be sent as it is is refused rather than left out.
-fn prepare(client: &awc::Client, method: Method, outbound: &Outbound) -> Result<awc::ClientRequest, Failure> {
-    let uri: Uri = outbound
-        .url
-        .parse()
-        .map_err(|error| Failure::new(ErrorCode::InvalidUrl, format!("the URL cannot be requested: {error}")))?;
-    if uri.host().is_none_or(str::is_empty) {
-        return Err(Failure::new(ErrorCode::InvalidUrl, "the URL cannot be requested: it names no host"));
-    }
-    let mut request = client.request(method, uri).no_decompress();
-    let mut names_agent = false;
-    for (name, value) in &outbound.headers {
-        if FRAMING.iter().any(|framing| name.eq_ignore_ascii_case(framing)) {
-            continue;
-        }
-        let (Ok(name), Ok(value)) =
-            (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_maybe_shared(value.clone()))
-        else {
-            let message = format!("the header `{}` has bytes that cannot be sent", name.escape_debug());
-            return Err(Failure::new(ErrorCode::ProtocolError, message));
-        };
-        names_agent |= name == USER_AGENT;
-        request = request.append_header((name, value));
-    }
-    if !names_agent {
-        request = request.insert_header((USER_AGENT, HeaderValue::from_static(OUR_USER_AGENT)));
-    }
-    Ok(request)
-}
-
-/// The response's headers as far as they are kept, sorted by name: awc's map has no order but among equal names.
-fn kept_headers(headers: &HeaderMap) -> Vec<(String, Bytes)> {
-    let mut bytes = 0;
-    let mut kept: Vec<(String, Bytes)> = headers
-        .iter()
-        .take(RESPONSE_HEADERS_MAX)
-        .take_while(|(name, value)| {
-            bytes += name.as_str().len() + value.len();
-            bytes <= RESPONSE_HEADER_BYTES_MAX
-        })
-        .map(|(name, value)| (name.as_str().to_owned(), Bytes::copy_from_slice(value.as_bytes())))
-        .collect();
-    kept.sort_by(|one, other| one.0.cmp(&other.0));
-    kept
-}
-
-/// How many bytes of body must come; `None` where none do or the end is marked otherwise.
-fn announced_length(method: &Method, status: StatusCode, headers: &HeaderMap) -> Option<u64> {
-    if method == Method::HEAD || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
-        return None;
-    }
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }

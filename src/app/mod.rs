@@ -30,14 +30,18 @@ pub use self::offline::{CheckReport, check, new_key, rebuild};
 use crate::{
     actors::{DeliverySettings, Dice, Engine, GatewayHandle, Milestones},
     clock::{Clock, SystemClock},
-    config::{ConfigError, Settings},
+    config::{ConfigError, Egress, Settings},
     ingress::{BodyBudget, Ingress, RequestIds},
     query::Query,
     store::{
         Store,
         local::{LocalOptions, LocalStore},
     },
-    transport::awc::AwcFactory,
+    transport::{
+        awc::{AwcFactory, AwcOptions},
+        egress::EgressPolicy,
+        resolver::{Resolver, ResolverOptions},
+    },
     web::{ingest, ingest::IngestState, routes, routes::ApiState},
 };
 
@@ -101,7 +105,15 @@ impl Application {
         let store = Arc::new(LocalStore::open(store_options(settings), Arc::clone(&clock))?);
         let provisioned = provision::provision(store.as_ref(), settings, clock.now())?;
 
-        let transport = AwcFactory::new().context("TLS cannot be set up")?;
+        let transport = AwcFactory::new(AwcOptions {
+            egress: egress_policy(&settings.egress, addresses),
+            resolver: Resolver::start(&ResolverOptions {
+                timeout: settings.egress.dns_timeout(),
+                nameservers: settings.egress.nameservers(),
+            })
+            .context("names cannot be looked up")?,
+        })
+        .context("TLS cannot be set up")?;
         let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
         let engine = Engine {
             store: Arc::clone(&shared),
@@ -217,6 +229,13 @@ fn serve_api(
         }
     });
     Ok(handle)
+}
+
+/// What may be delivered to, by where ingress and API really listen: whoever reaches us from elsewhere must not reach
+/// through us what only this machine can.
+fn egress_policy(egress: &Egress, (ingress, api): (SocketAddr, SocketAddr)) -> EgressPolicy {
+    let listed = EgressPolicy::listed(egress.networks(), egress.hosts());
+    listed.loopback(ingress.ip().to_canonical().is_loopback()).own_listeners([ingress, api])
 }
 
 /// The store as the settings have it.

@@ -19,6 +19,8 @@ pub(super) enum Scalar {
     Number(i64),
     /// A string.
     Text(String),
+    /// Strings; in a variable, with commas between them.
+    List(Vec<String>),
 }
 
 impl Scalar {
@@ -27,6 +29,7 @@ impl Scalar {
         match self {
             Self::Number(_) => "a whole number",
             Self::Text(_) => "a string",
+            Self::List(_) => "a list of strings",
         }
     }
 
@@ -35,7 +38,8 @@ impl Scalar {
         match (self, &value.kind) {
             (Self::Number(_), ValueKind::I64(number)) => Some(Self::Number(*number)),
             (Self::Text(_), ValueKind::String(text)) => Some(Self::Text(text.clone())),
-            (Self::Number(_) | Self::Text(_), _) => None,
+            (Self::List(_), ValueKind::Array(values)) => strings(values).map(Self::List),
+            (Self::Number(_) | Self::Text(_) | Self::List(_), _) => None,
         }
     }
 
@@ -44,8 +48,19 @@ impl Scalar {
         match self {
             Self::Number(_) => text.parse().ok().map(Self::Number),
             Self::Text(_) => Some(Self::Text(text.to_owned())),
+            Self::List(_) if text.trim().is_empty() => Some(Self::List(Vec::new())),
+            Self::List(_) => Some(Self::List(text.split(',').map(|item| item.trim().to_owned()).collect())),
         }
     }
+}
+
+/// The strings of a list, if it has nothing else.
+fn strings(values: &[Value]) -> Option<Vec<String>> {
+    let string = |value: &Value| match &value.kind {
+        ValueKind::String(text) => Some(text.clone()),
+        _ => None,
+    };
+    values.iter().map(string).collect()
 }
 
 /// A value and who set it.
@@ -80,6 +95,7 @@ impl Layers {
             for (key, value) in table.into_table()? {
                 let value = match value.kind {
                     ValueKind::I64(number) => Scalar::Number(number),
+                    ValueKind::Array(values) => Scalar::List(strings(&values).unwrap_or_default()),
                     _ => Scalar::Text(value.into_string()?),
                 };
                 entries.insert((section.clone(), key), Entry { value, origin: Origin::Default });
@@ -161,6 +177,7 @@ impl Layers {
             let kind = match &entry.value {
                 Scalar::Number(number) => ValueKind::I64(*number),
                 Scalar::Text(text) => ValueKind::String(text.clone()),
+                Scalar::List(texts) => ValueKind::Array(texts.iter().map(|text| text.as_str().into()).collect()),
             };
             builder = builder.set_override(format!("{section}.{key}"), kind)?;
         }

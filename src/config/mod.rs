@@ -4,6 +4,7 @@
 //! error that names it, who set it and what would be right: nothing is accepted and ignored. Every setting that is
 //! 0 or empty for "work it out" has a method that does so; use those instead of the fields.
 
+mod egress;
 mod environment;
 mod error;
 mod layers;
@@ -22,6 +23,7 @@ use serde::Deserialize;
 
 use self::layers::{Layers, Scalar};
 pub use self::{
+    egress::Egress,
     environment::Environment,
     error::{ConfigError, Origin},
     sections::{Api, Data, Delivery, Ingress, Log, LogFormat, Store},
@@ -40,6 +42,8 @@ pub struct Settings {
     pub api: Api,
     /// Sending.
     pub delivery: Delivery,
+    /// What may be sent to.
+    pub egress: Egress,
     /// Keeping.
     pub store: Store,
     /// Telling.
@@ -107,6 +111,7 @@ impl Loaded {
             let line = match &entry.value {
                 Scalar::Number(number) => format!("{key} = {number}"),
                 Scalar::Text(value) => format!("{key} = {}", serde_json::Value::from(value.as_str())),
+                Scalar::List(values) => format!("{key} = {}", serde_json::Value::from(values.as_slice())),
             };
             push_line(&mut text, format_args!("{line:<44} # {}", entry.origin));
         }

@@ -8,6 +8,7 @@ pub mod body;
 pub mod destination;
 pub mod http;
 pub mod load;
+pub mod nameserver;
 pub mod process;
 pub mod usage;
 
@@ -15,6 +16,7 @@ pub use api::{ApiClient, Flow};
 pub use body::NumberedBody;
 pub use destination::{Answer, Received, TestDestination};
 pub use load::{Acked, Load, LoadReport};
+pub use nameserver::{NameAnswer, TestNameServer};
 pub use process::{GatewayProcess, Launch};
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};

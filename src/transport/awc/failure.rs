@@ -5,6 +5,7 @@ use std::io;
 use actix_web::error::ParseError;
 use awc::error::{ConnectError, PayloadError, SendRequestError};
 
+use super::connector::ConnectRefusal;
 use crate::domain::ErrorCode;
 
 /// Characters of an error message that are kept: one line of a log.
@@ -25,6 +26,9 @@ impl Failure {
     /// Names an error that came before the head of the answer was complete.
     #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
     pub(super) fn of_request(error: SendRequestError) -> Self {
+        if let Some(refusal) = ConnectRefusal::in_request(&error) {
+            return Self::new(refusal.code, &refusal.message);
+        }
         let code = match &error {
             SendRequestError::Url(_) => ErrorCode::InvalidUrl,
             SendRequestError::Connect(error) => connect_code(error),
@@ -75,7 +79,7 @@ fn connect_code(error: &ConnectError) -> ErrorCode {
     }
 }
 
-fn io_code(error: &io::Error) -> ErrorCode {
+pub(super) fn io_code(error: &io::Error) -> ErrorCode {
     if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>) {
         return ErrorCode::CaUnknown;
     }

@@ -2,12 +2,14 @@
 //!
 //! Owns what awc leaves open (LIMITS: "awc errors as they arrive"): no pool limit, because awc's spans all hosts and
 //! caps are ours; no redirects, no decompression, no headers of its own; a body shorter than announced is a failure.
+//! Who may be connected to is asked once for each connection, in `connector`; an idle one that is used again was asked for.
 //! Never retries: whether a try is repeated is decided by the event's connection.
 //!
 //! Left as it is in awc: it sends a `date` of its own where the request has none, and it does not read the body of an
 //! HTTP/1.1 answer that has neither a length nor chunks; the status counts all the same. A chunked body that is cut off
 //! between two chunks looks complete.
 
+mod connector;
 mod failure;
 #[cfg(test)]
 mod tests;
@@ -21,8 +23,8 @@ use awc::http::{
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, future::LocalBoxFuture};
 
-use self::failure::Failure;
-use super::{Outbound, Reply, Transport, TransportFactory};
+use self::{connector::GuardedConnector, failure::Failure};
+use super::{Outbound, Reply, Transport, TransportFactory, egress::EgressPolicy, resolver::Resolver};
 use crate::domain::{AttemptRecord, AttemptResult, ErrorCode};
 
 /// Bytes of a response body that are kept: enough to read an error by, little enough for a million attempts.
@@ -43,10 +45,20 @@ const OUR_USER_AGENT: &str = concat!("hookgate/", env!("CARGO_PKG_VERSION"));
 /// Headers that frame the message are the transport's: a request's own would contradict what is sent.
 const FRAMING: [&str; 4] = ["content-length", "transfer-encoding", "expect", "host"];
 
-/// Builds an [`AwcTransport`] on each arbiter; the TLS settings are made once and shared.
-#[derive(Debug, Clone)]
+/// What deliveries are sent with.
+#[derive(Clone)]
+pub struct AwcOptions {
+    /// Which addresses may be delivered to.
+    pub egress: EgressPolicy,
+    /// Where addresses come from; shared by all arbiters.
+    pub resolver: Resolver,
+}
+
+/// Builds an [`AwcTransport`] on each arbiter; TLS settings, guard and resolver are made once and shared.
+#[derive(Clone)]
 pub struct AwcFactory {
     tls: Arc<rustls::ClientConfig>,
+    connector: GuardedConnector,
 }
 
 impl AwcFactory {
@@ -55,7 +67,7 @@ impl AwcFactory {
     /// # Errors
     ///
     /// When the TLS library refuses its own default protocol versions.
-    pub fn new() -> Result<Self, rustls::Error> {
+    pub fn new(options: AwcOptions) -> Result<Self, rustls::Error> {
         let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut tls = rustls::ClientConfig::builder_with_provider(provider)
@@ -64,7 +76,8 @@ impl AwcFactory {
             .with_no_client_auth();
         // HTTP/1.1 only: there, a body that is too long is ended by dropping its connection.
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { tls: Arc::new(tls) })
+        let connector = GuardedConnector::new(options.resolver, Arc::new(options.egress));
+        Ok(Self { tls: Arc::new(tls), connector })
     }
 }
 
@@ -78,6 +91,7 @@ impl AwcFactory {
     /// A client with connections of its own.
     fn client(&self) -> awc::Client {
         let connector = awc::Connector::new()
+            .connector(self.connector.clone())
             .rustls_0_23(Arc::clone(&self.tls))
             .timeout(NO_TIMEOUT)
             .handshake_timeout(NO_TIMEOUT)

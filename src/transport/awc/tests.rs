@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::*;
+use crate::transport::resolver::ResolverOptions;
 
 const LONG: Duration = Duration::from_secs(10);
 const SHORT: Duration = Duration::from_millis(200);
@@ -55,8 +56,20 @@ fn outbound(url: impl Into<String>, timeout: Duration) -> Outbound {
     Outbound { method: "POST".into(), url: url.into(), headers: vec![], body: Bytes::from_static(b"{}"), timeout }
 }
 
+impl AwcOptions {
+    /// May send to this machine; names are `connector`'s tests' business: here, nobody is asked.
+    pub(crate) fn on_this_machine() -> Self {
+        let options = ResolverOptions { timeout: LONG, nameservers: vec![([127, 0, 0, 1], 1).into()] };
+        Self { egress: EgressPolicy::default().loopback(true), resolver: Resolver::start(&options).unwrap() }
+    }
+}
+
+fn factory() -> AwcFactory {
+    AwcFactory::new(AwcOptions::on_this_machine()).unwrap()
+}
+
 async fn send(outbound: Outbound) -> Reply {
-    AwcFactory::new().unwrap().build().send(outbound).await
+    factory().build().send(outbound).await
 }
 
 async fn send_to(address: SocketAddr, timeout: Duration) -> Reply {
@@ -217,12 +230,6 @@ async fn no_tls_behind_https_is_a_tls_error() {
 }
 
 #[actix::test]
-async fn a_name_that_does_not_exist_is_a_failed_lookup() {
-    let reply = send(outbound("http://does-not-exist.invalid/", LONG)).await;
-    assert_eq!(reply.result, failed(ErrorCode::DnsLookupFailed, None), "{:?}", reply.record.error_message);
-}
-
-#[actix::test]
 async fn a_redirect_is_an_answer() {
     let reply =
         send_to(answers("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"), LONG)
@@ -302,7 +309,7 @@ fn keeps_alive(answer: Vec<u8>) -> (SocketAddr, mpsc::Receiver<()>) {
 #[actix::test]
 async fn one_connection_serves_many_tries() {
     let (address, connections) = keeps_alive(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_vec());
-    let transport = AwcFactory::new().unwrap().build();
+    let transport = factory().build();
     for _ in 0..5 {
         let reply = transport.send(outbound(format!("http://{address}/"), LONG)).await;
         assert_eq!(reply.result, AttemptResult::Answered { status: 200 });
@@ -315,7 +322,7 @@ async fn a_connection_with_an_unread_rest_is_not_used_again() {
     let mut answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", RESPONSE_BYTES_MAX * 2).into_bytes();
     answer.extend(vec![b'x'; RESPONSE_BYTES_MAX * 2]);
     let (address, connections) = keeps_alive(answer);
-    let transport = AwcFactory::new().unwrap().build();
+    let transport = factory().build();
     for _ in 0..3 {
         let reply = transport.send(outbound(format!("http://{address}/"), LONG)).await;
         assert_eq!((reply.result, reply.record.response_truncated), (AttemptResult::Answered { status: 200 }, true));
@@ -326,7 +333,7 @@ async fn a_connection_with_an_unread_rest_is_not_used_again() {
 #[actix::test]
 async fn a_connection_with_an_interim_answer_is_not_used_again_because_the_final_one_is_still_to_come_on_it() {
     let (address, connections) = keeps_alive(b"HTTP/1.1 100 Continue\r\n\r\n".to_vec());
-    let transport = AwcFactory::new().unwrap().build();
+    let transport = factory().build();
     for _ in 0..3 {
         let reply = transport.send(outbound(format!("http://{address}/"), LONG)).await;
         assert_eq!(reply.result, failed(ErrorCode::ProtocolError, Some(100)));
@@ -339,7 +346,7 @@ async fn a_destination_that_hangs_does_not_hold_up_others_of_the_same_client() {
     let (keep, _kept) = mpsc::channel();
     let hanging = server(move |stream| drop(keep.send(stream)));
     let healthy = answers("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-    let transport = AwcFactory::new().unwrap().build();
+    let transport = factory().build();
     // More than awc's default pool limit of 100.
     let stuck: Vec<_> = (0..120).map(|_| transport.send(outbound(format!("http://{hanging}/"), LONG))).collect();
     let healthy = transport.send(outbound(format!("http://{healthy}/"), LONG));

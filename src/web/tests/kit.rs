@@ -25,7 +25,7 @@ use crate::{
     ingress::{BodyBudget, Ingress, RequestIds},
     query::Query,
     store::{Store, memory::MemoryStore},
-    transport::awc::AwcFactory,
+    transport::awc::{AwcFactory, AwcOptions},
     web::{
         ingest::{self, IngestState},
         routes::{self, ApiState},
@@ -190,7 +190,7 @@ pub(super) fn api_with(store: Arc<dyn Store>, milestones: Milestones) -> Server 
     let engine = Engine {
         store: Arc::clone(&store),
         clock: Arc::new(SystemClock),
-        transport: Arc::new(AwcFactory::new().unwrap()),
+        transport: Arc::new(AwcFactory::new(AwcOptions::on_this_machine()).unwrap()),
         settings: DeliverySettings::default(),
         arbiters: 0,
         milestones,

@@ -141,6 +141,22 @@ async fn localhost_is_known_without_a_server() {
     }
 }
 
+/// What there is to look up differs from machine to machine; most have a line for their own name.
+#[actix::test]
+async fn names_in_the_systems_hosts_file_are_known_without_a_server() {
+    let names = TestNameServer::start();
+    let resolver = resolver(&names, PATIENCE);
+    let hosts = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
+    for line in hosts.lines() {
+        let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
+        let Some(address) = words.next().and_then(|word| word.parse::<IpAddr>().ok()) else { continue };
+        for name in words.map(str::to_lowercase).filter(|name| !name.ends_with("localhost")) {
+            let found = resolver.addresses_of(&name).await.unwrap();
+            assert!(found.contains(&address), "{name}: {found:?}");
+        }
+    }
+}
+
 #[test]
 fn short_names_are_tried_with_the_search_domains_in_the_systems_order() {
     let name = |text: &str| Name::from_ascii(text).unwrap();

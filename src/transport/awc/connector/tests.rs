@@ -1,8 +1,12 @@
 //! Names, spellings and refusals, from the attempt's side.
 
-use std::{net::TcpListener, time::Instant};
+use std::{
+    net::{Ipv4Addr, TcpListener},
+    time::Instant,
+};
 
 use bytes::Bytes;
+use proptest::prelude::*;
 
 use super::{
     super::{AwcFactory, AwcOptions},
@@ -31,6 +35,10 @@ fn listed(network: &str) -> EgressPolicy {
 }
 
 impl Rig {
+    fn connector(&self) -> GuardedConnector {
+        self.factory.connector.clone()
+    }
+
     async fn send(&self, url: &str) -> Reply {
         let outbound = Outbound {
             method: "POST".into(),
@@ -56,10 +64,6 @@ fn port(destination: &TestDestination) -> String {
     destination.url().rsplit(':').next().unwrap().to_owned()
 }
 
-fn port_of(address: SocketAddr) -> u16 {
-    address.port()
-}
-
 /// A listener that nobody may connect to.
 struct Untouched(TcpListener);
 
@@ -71,7 +75,7 @@ impl Untouched {
     }
 
     fn port(&self) -> u16 {
-        port_of(self.0.local_addr().unwrap())
+        self.0.local_addr().unwrap().port()
     }
 
     #[track_caller]
@@ -114,6 +118,44 @@ async fn every_spelling_of_a_refused_address_is_refused_without_a_connection() {
         assert!(strange || message.contains("is a loopback address"), "{host}: {message}");
     }
     sink.assert_untouched();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Parts of an IPv4 address may be written in three bases, and the last one may stand for several.
+    #[test]
+    fn no_way_to_write_an_address_gets_around_the_guard(low: u32, private: bool, parts in 1_usize..=4, bases: [u8; 4]) {
+        let address = if private { Ipv4Addr::new(10, 0, 0, 0) } else { Ipv4Addr::LOCALHOST };
+        let bits = (address.to_bits() & 0xff00_0000) | (low & 0x00ff_ffff);
+        let rest_bits = 8 * (5 - u32::try_from(parts).unwrap());
+        let mut numbers: Vec<u32> = (1..u32::try_from(parts).unwrap()).map(|part| (bits >> (32 - 8 * part)) & 0xff).collect();
+        numbers.push(u32::try_from(u64::from(bits) & ((1 << rest_bits) - 1)).unwrap());
+        let spelled: Vec<String> = numbers.iter().zip(bases).map(|(number, base)| match base % 4 {
+            0 => format!("{number}"),
+            1 => format!("0x{number:x}"),
+            2 => format!("0X{number:X}"),
+            _ => format!("0{number:o}"),
+        }).collect();
+        let spelled = spelled.join(".");
+        let refusal = actix::System::new().block_on(async {
+            rig(EgressPolicy::default()).connector().connect(&spelled, 80).await.unwrap_err()
+        });
+        prop_assert_eq!(refusal.code, ErrorCode::HostUnreachable);
+        let start = format!("{} is a ", Ipv4Addr::from_bits(bits));
+        prop_assert!(refusal.message.starts_with(&start), "{}: {}", spelled, refusal.message);
+    }
+}
+
+#[actix::test]
+async fn only_the_permitted_addresses_of_a_name_are_handed_on_to_be_dialled() {
+    let rig = rig(EgressPolicy::listed(vec!["10.2.0.0/16".parse().unwrap()], []));
+    let of_name: Vec<IpAddr> = ["10.1.0.1", "8.8.8.8", "::ffff:10.2.0.1", "::1", "169.254.169.254", "2606:4700::1"]
+        .map(|address| address.parse().unwrap())
+        .to_vec();
+    let permitted = rig.connector().permitted(Some("mixed.test"), &of_name, 443).unwrap();
+    let expected = ["8.8.8.8:443", "10.2.0.1:443", "[2606:4700::1]:443"].map(|address| address.parse().unwrap());
+    assert_eq!(permitted, expected);
 }
 
 #[actix::test]

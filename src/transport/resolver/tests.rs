@@ -108,16 +108,15 @@ async fn a_name_that_is_not_answered_holds_up_no_other_and_is_asked_for_once() {
 #[actix::test]
 async fn too_many_unanswered_names_are_refused_at_once() {
     let names = TestNameServer::start();
-    let resolver = resolver(&names, SHORT);
-    let mut stuck = Vec::new();
-    for number in 0..NAMES_AT_ONCE_MAX {
-        let name = format!("silent-{number}.test");
-        names.set(&name, NameAnswer::Silence);
-        stuck.push(resolver.ask(&name));
-    }
+    let resolver = resolver(&names, PATIENCE);
+    let asked: Vec<String> = (0..NAMES_AT_ONCE_MAX).map(|number| format!("silent-{number}.test")).collect();
+    asked.iter().for_each(|name| names.set(name, NameAnswer::Silence));
+    let stuck: Vec<Answer> = asked.iter().map(|name| resolver.ask(name)).collect();
     assert_failed(&resolver.addresses_of("one-more.test").await, "256 other names");
     // Each ends, and gives its place back.
+    asked.iter().for_each(|name| names.set(name, NameAnswer::NoSuchName));
     futures_util::future::join_all(stuck).await;
+    assert_eq!(resolver.addresses_of("one-more.test").await, not_found("one-more.test"));
     assert!(resolver.inner.under_way.lock().is_empty());
 }
 

@@ -37,11 +37,9 @@ use crate::{
         Store,
         local::{LocalOptions, LocalStore},
     },
-    transport::{
-        awc::{AwcFactory, AwcOptions},
-        egress::EgressPolicy,
-        resolver::{Resolver, ResolverOptions},
-    },
+    transport::awc::{AwcFactory, AwcOptions},
+    transport::egress::EgressPolicy,
+    transport::resolver::{Resolver, ResolverOptions},
     web::{ingest, ingest::IngestState, routes, routes::ApiState},
 };
 

@@ -39,9 +39,10 @@ const CONCRETE: [&str; 6] =
     ["store::local", "store::memory", "store::faulty", "store::conformance", "transport::awc", "transport::scripted"];
 
 /// Text that may stand in one place only, and where.
-const PLACES: [(&str, &str); 6] = [
+const PLACES: [(&str, &str); 7] = [
     ("sled::", "src/store/local/state"),
     ("awc::", "src/transport/awc"),
+    ("hickory_resolver::", "src/transport/resolver"),
     ("Utc::now", "src/clock.rs"),
     ("SystemTime::now", "src/clock.rs"),
     ("env::", "src/config/environment.rs"),

@@ -16,6 +16,7 @@ mod pulse;
 mod stop;
 
 use std::{
+    net::SocketAddr,
     path::Path,
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
@@ -34,7 +35,7 @@ use self::{
 use crate::{
     actors::{DeliverySettings, Dice, Engine, GatewayHandle, Milestones},
     clock::{Clock, SystemClock},
-    config::{ConfigError, Settings},
+    config::{ConfigError, Egress, Settings},
     ingress::{BodyBudget, Ingress, RequestIds},
     query::Query,
     store::{
@@ -42,6 +43,8 @@ use crate::{
         local::{LocalOptions, LocalStore},
     },
     transport::awc::{AwcFactory, AwcOptions},
+    transport::egress::EgressPolicy,
+    transport::resolver::{Resolver, ResolverOptions},
     web::{client_ip::TrustedProxies, ingest, ingest::IngestState, routes, routes::ApiState},
 };
 
@@ -80,7 +83,7 @@ impl Application {
         let api_listener = Listener::bind("API", ("api.listen", api.listen), api.tls())?;
         let addresses = (ingress_listener.address()?, api_listener.address()?);
         let (ingress_url, api_url) = (ingress.public_url(addresses.0), api.public_url(addresses.1));
-        let transport = transport(settings, connections)?;
+        let transport = transport(settings, connections, addresses)?;
 
         let notifier = Arc::new(Notifier::new(&settings.service_manager));
         let (pulse, interval) = notifier::rhythm(settings.service_manager.watchdog);
@@ -151,17 +154,34 @@ fn ingest_state(settings: &Settings, store: &Arc<dyn Store>, clock: &Arc<dyn Clo
     })
 }
 
-/// The way out as the settings have it.
-fn transport(settings: &Settings, connections: Connections) -> anyhow::Result<AwcFactory> {
+/// The way out as the settings have it, and as `addresses` of our own allow it.
+fn transport(
+    settings: &Settings,
+    connections: Connections,
+    addresses: (SocketAddr, SocketAddr),
+) -> anyhow::Result<AwcFactory> {
     let ca_file = settings.delivery.ca_file();
-    let hosts_max = connections.idle_hosts_of_arbiter(settings.delivery.arbiters());
-    let made = AwcFactory::new(AwcOptions { ca_file: ca_file.map(Path::to_owned), hosts_max });
+    let resolver =
+        ResolverOptions { timeout: settings.egress.dns_timeout(), nameservers: settings.egress.nameservers() };
+    let made = AwcFactory::new(AwcOptions {
+        egress: egress_policy(&settings.egress, addresses),
+        resolver: Resolver::start(&resolver).context("names cannot be looked up")?,
+        ca_file: ca_file.map(Path::to_owned),
+        hosts_max: connections.idle_hosts_of_arbiter(settings.delivery.arbiters()),
+    });
     match ca_file {
         None => made.context("TLS cannot be set up"),
         Some(file) => made.map_err(|source| {
             ConfigError::Unusable { key: "delivery.ca_file", value: file.display().to_string(), source }.into()
         }),
     }
+}
+
+/// What may be delivered to, by where ingress and API really listen: whoever reaches us from elsewhere must not reach
+/// through us what only this machine can.
+fn egress_policy(egress: &Egress, (ingress, api): (SocketAddr, SocketAddr)) -> EgressPolicy {
+    let listed = EgressPolicy::listed(egress.networks(), egress.hosts());
+    listed.loopback(ingress.ip().to_canonical().is_loopback()).own_listeners([ingress, api])
 }
 
 /// The store as the settings have it.

@@ -4,6 +4,7 @@
 //! error that names it, who set it and what would be right: nothing is accepted and ignored. Every setting that is
 //! 0 or empty for "work it out" has a method that does so; use those instead of the fields.
 
+mod egress;
 mod environment;
 mod error;
 mod layers;
@@ -23,6 +24,7 @@ use serde::Deserialize;
 
 use self::layers::{Layers, Scalar};
 pub use self::{
+    egress::Egress,
     environment::{Environment, ServiceManager},
     error::{ConfigError, Origin},
     listeners::{NamedFile, TlsFiles},
@@ -42,6 +44,8 @@ pub struct Settings {
     pub api: Api,
     /// Sending.
     pub delivery: Delivery,
+    /// What may be sent to.
+    pub egress: Egress,
     /// Keeping.
     pub store: Store,
     /// Ending.

@@ -105,6 +105,23 @@ fn variables_of_others_are_left_alone() {
 }
 
 #[test]
+fn a_list_is_an_array_in_a_file_and_has_commas_in_a_variable() {
+    let file = "[egress]\nallow = [\"10.0.0.0/8\", \"internal.example\"]\n";
+    let loaded = load(file, &[]).unwrap();
+    assert_eq!((loaded.settings.egress.networks().len(), loaded.settings.egress.hosts().len()), (1, 1));
+    let again = load(&loaded.describe(), &[]).unwrap();
+    assert_eq!(again.settings.egress, loaded.settings.egress);
+    let name = "HOOKGATE__EGRESS__ALLOW";
+    let replaced = load(file, &[(name, "10.1.0.0/16, a.example ,b.example")]).unwrap().settings.egress;
+    assert_eq!(replaced.networks()[0].to_string(), "10.1.0.0/16");
+    assert_eq!(replaced.hosts(), ["a.example", "b.example"]);
+    assert!(load(file, &[(name, "")]).unwrap().settings.egress.networks().is_empty());
+    refused("[egress]\nallow = '10.0.0.0/8'\n", &[], &["egress.allow must be a list of strings"]);
+    refused("[egress]\nallow = [5]\n", &[], &["egress.allow must be a list of strings"]);
+    refused("", &[(name, "10.0.0.1/8")], &["egress.allow has \"10.0.0.1/8\"", "10.0.0.0/8", name]);
+}
+
+#[test]
 fn a_value_of_the_wrong_kind_is_refused() {
     for value in ["1.5", "true", "'64'", "[64]"] {
         let file = format!("[delivery]\nconcurrency = {value}\n");

@@ -20,7 +20,7 @@ const HOUR_MS: i64 = 3600 * SECOND_MS;
 /// Low and high bound of each number; `(key, low, high)`.
 ///
 /// Low ones keep the gateway able to work at all, high ones catch a slip of the unit (bytes for MiB, ms for s).
-const BOUNDS: [(&str, i64, i64); 16] = [
+const BOUNDS: [(&str, i64, i64); 17] = [
     ("ingress.body_bytes_max", KIB, GIB),
     ("ingress.body_memory_bytes", MIB, TIB),
     ("ingress.workers", 0, 1024),
@@ -29,6 +29,7 @@ const BOUNDS: [(&str, i64, i64); 16] = [
     ("delivery.concurrency", 1, 10_000),
     ("delivery.arbiters", 0, 1024),
     ("delivery.drain_grace_ms", 0, HOUR_MS),
+    ("egress.dns_timeout_ms", 10, 5 * 60 * SECOND_MS),
     ("store.segment_bytes", MIB, 4 * GIB),
     ("store.sled_cache_bytes", MIB, TIB),
     ("store.overlay_bytes_max", 4 * MIB, TIB),
@@ -111,6 +112,9 @@ pub(super) fn check(settings: &Settings, layers: &Layers) -> Result<(), ConfigEr
     }
     if let Some(problem) = settings.delivery.ca_file().and_then(ca_file_problem) {
         return fail("delivery.ca_file", problem);
+    }
+    if let Err((key, problem)) = settings.egress.check() {
+        return fail(key, problem);
     }
     if let Some(problem) = level_problem(&settings.log.level) {
         return fail("log.level", problem);

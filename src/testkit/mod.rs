@@ -8,6 +8,7 @@ pub mod body;
 pub mod destination;
 pub mod http;
 pub mod load;
+pub mod nameserver;
 pub mod process;
 pub mod tls;
 pub mod usage;
@@ -16,6 +17,7 @@ pub use api::{ApiClient, Flow};
 pub use body::NumberedBody;
 pub use destination::{Answer, Received, TestDestination};
 pub use load::{Acked, Load, LoadReport};
+pub use nameserver::{NameAnswer, TestNameServer};
 pub use process::{Ended, GatewayProcess, Launch};
 pub use tls::{Dates, Identity, TestAuthority, TlsServer};
 

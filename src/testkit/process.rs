@@ -1,7 +1,7 @@
 //! The real binary as a child process: started on a directory, killed, asked to stop, listened to.
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -25,6 +25,7 @@ pub struct Launch {
     settings: Vec<(String, String)>,
     wrapper: Vec<String>,
     arguments: Vec<String>,
+    ingress: IpAddr,
 }
 
 /// A child that ended by itself.
@@ -46,6 +47,7 @@ impl Launch {
             settings: Vec::new(),
             wrapper: Vec::new(),
             arguments: Vec::new(),
+            ingress: Ipv4Addr::LOCALHOST.into(),
         }
     }
 
@@ -75,6 +77,13 @@ impl Launch {
     #[must_use]
     pub fn variable(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Lets its sources listen on every address of the machine; they are still reached through loopback.
+    #[must_use]
+    pub fn ingress_on_every_address(mut self) -> Self {
+        self.ingress = Ipv4Addr::UNSPECIFIED.into();
         self
     }
 
@@ -108,7 +117,7 @@ impl Launch {
             .command()
             .env_clear()
             .env("HOOKGATE__DATA__DIR", &self.data)
-            .env("HOOKGATE__INGRESS__LISTEN", ingress.to_string())
+            .env("HOOKGATE__INGRESS__LISTEN", SocketAddr::new(self.ingress, ingress.port()).to_string())
             .env("HOOKGATE__API__LISTEN", api.to_string())
             .env("HOOKGATE_API_KEY", API_KEY)
             .envs(self.settings.iter().map(|(name, value)| (name, value)))

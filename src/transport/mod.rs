@@ -3,6 +3,8 @@
 //! [`Transport`] is the seam: `awc` does it for real, `scripted` plays back answers for tests on virtual time.
 
 pub mod awc;
+pub mod egress;
+pub mod resolver;
 #[cfg(any(test, feature = "test-util"))]
 pub mod scripted;
 

@@ -5,6 +5,7 @@
 
 mod attempts;
 mod delivery;
+mod egress;
 mod failures;
 mod harness;
 mod headers;

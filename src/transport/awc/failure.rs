@@ -6,7 +6,7 @@ use actix_web::error::ParseError;
 use awc::error::{ConnectError, PayloadError, SendRequestError};
 use rustls::{AlertDescription, CertificateError, InvalidMessage, PeerIncompatible, pki_types::UnixTime};
 
-use super::{stream::Seen, tls::Untrusted};
+use super::{connector::ConnectRefusal, stream::Seen, tls::Untrusted};
 use crate::domain::ErrorCode;
 
 /// Characters of an error message that are kept: one line of a log.
@@ -35,6 +35,9 @@ impl Failure {
     /// Names an error that came before the head of the answer was complete.
     #[expect(clippy::needless_pass_by_value, reason = "takes the error out of a result")]
     pub(super) fn of_request(error: SendRequestError, seen: &Seen) -> Self {
+        if let Some(refusal) = ConnectRefusal::in_request(&error) {
+            return Self::new(refusal.code, &refusal.message);
+        }
         if let Some(failure) = io_error(&error).and_then(Self::of_io) {
             return failure;
         }
@@ -132,7 +135,7 @@ fn connect_code(error: &ConnectError) -> ErrorCode {
     }
 }
 
-fn io_code(error: &io::Error) -> ErrorCode {
+pub(super) fn io_code(error: &io::Error) -> ErrorCode {
     if let Some(cause) = inner::<rustls::Error>(error) {
         return tls_code(cause);
     }

@@ -1,11 +1,13 @@
 //! Deliveries over HTTP/1.1 with awc: one client per origin and arbiter, one time-out around the whole attempt.
 //!
 //! ```text
-//! send ─► clients (one per origin) ─► exchange (awc) ─► stream (interim answers) ─► dial (TLS) ─► resolve, connect
+//! send ─► clients (one per origin) ─► exchange (awc) ─► stream (interim answers) ─► dial (TLS) ─► connector (resolve, guard, connect)
 //! ```
 //!
 //! Owns what awc leaves open (LIMITS: "awc errors as they arrive"): no pool limit, because caps are ours; no redirects,
 //! no decompression, no headers of its own; a body shorter than announced is a failure; idle connections are closed.
+//!
+//! Who may be connected to is asked once for each connection, in `connector`; an idle one that is used again was asked for.
 //!
 //! Never repeats a try but for one case: a connection of an earlier try that turns out to be closed before anything
 //! came back on it. Then the request goes out once more, on a new connection, within the same attempt and its time.
@@ -17,6 +19,7 @@
 //! between two chunks looks complete.
 
 mod clients;
+mod connector;
 mod dial;
 mod exchange;
 mod failure;
@@ -32,12 +35,13 @@ use futures_util::future::LocalBoxFuture;
 
 use self::{
     clients::{Clients, Lease, Origin},
+    connector::GuardedConnector,
     dial::{Dial, Tls},
     exchange::{Progress, Target, exchange},
     failure::Failure,
     stream::Seen,
 };
-use super::{Outbound, Reply, Transport, TransportFactory};
+use super::{Outbound, Reply, Transport, TransportFactory, egress::EgressPolicy, resolver::Resolver};
 use crate::domain::ErrorCode;
 
 /// Bytes of a response body that are kept: enough to read an error by, little enough for a million attempts.
@@ -51,28 +55,24 @@ const CONNECTION_LIFETIME: Duration = Duration::from_secs(75);
 /// awc's own time-outs, out of the way of the attempt's.
 const NO_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Hosts to which one arbiter keeps connections where nothing else is said: a fraction of the files a service may open.
-const HOSTS_MAX: usize = 4096;
-
-/// What can be set about deliveries over HTTP.
-#[derive(Debug, Clone)]
+/// What deliveries are sent with.
+#[derive(Clone)]
 pub struct AwcOptions {
+    /// Which addresses may be delivered to.
+    pub egress: EgressPolicy,
+    /// Where addresses come from; shared by all arbiters.
+    pub resolver: Resolver,
     /// Certificates (PEM) that are trusted beside the public certification authorities.
     pub ca_file: Option<PathBuf>,
     /// Hosts to which one arbiter keeps connections; past it, those that were silent longest are given back early.
     pub hosts_max: usize,
 }
 
-impl Default for AwcOptions {
-    fn default() -> Self {
-        Self { ca_file: None, hosts_max: HOSTS_MAX }
-    }
-}
-
-/// Builds a transport on each arbiter; the TLS settings are made once and shared.
-#[derive(Debug, Clone)]
+/// Builds a transport on each arbiter; TLS settings, guard and resolver are made once and shared.
+#[derive(Clone)]
 pub struct AwcFactory {
     tls: Arc<rustls::ClientConfig>,
+    connector: GuardedConnector,
     keep_alive: Duration,
     hosts_max: usize,
 }
@@ -84,14 +84,15 @@ impl AwcFactory {
     ///
     /// When the file of certificates cannot be used.
     pub fn new(options: AwcOptions) -> io::Result<Self> {
-        let AwcOptions { ca_file, hosts_max } = options;
-        Ok(Self { tls: tls::client_config(ca_file.as_deref())?, keep_alive: KEEP_ALIVE, hosts_max })
+        let AwcOptions { egress, resolver, ca_file, hosts_max } = options;
+        let connector = GuardedConnector::new(resolver, Arc::new(egress));
+        Ok(Self { tls: tls::client_config(ca_file.as_deref())?, connector, keep_alive: KEEP_ALIVE, hosts_max })
     }
 
     /// A client with connections of its own, for one origin.
     fn client(&self, origin: &Origin) -> awc::Client {
         let tls = origin.tls.then(|| Tls::new(Arc::clone(&self.tls), origin.authority.host()));
-        let dial = Dial { inner: actix_tls::connect::Connector::default().service(), tls };
+        let dial = Dial { inner: self.connector.clone(), tls };
         let connector = awc::Connector::new()
             .connector(dial)
             .timeout(NO_TIMEOUT)

@@ -201,7 +201,7 @@ pub(super) fn api_with(store: Arc<dyn Store>, milestones: Milestones) -> Server 
     let engine = Engine {
         store: Arc::clone(&store),
         clock: Arc::new(SystemClock),
-        transport: Arc::new(AwcFactory::new(AwcOptions::default()).unwrap()),
+        transport: Arc::new(AwcFactory::new(AwcOptions::on_this_machine()).unwrap()),
         settings: DeliverySettings::default(),
         arbiters: 0,
         milestones,

@@ -188,7 +188,7 @@ const SILENT_HOSTS: u8 = 200;
 async fn connections_and_clients_of_silent_hosts_are_given_back() {
     let listener = tokio::net::TcpListener::bind("0.0.0.0:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let factory = AwcFactory { keep_alive: SHORT, ..AwcFactory::new(AwcOptions::default()).unwrap() };
+    let factory = AwcFactory { keep_alive: SHORT, ..AwcFactory::new(AwcOptions::on_this_machine()).unwrap() };
     let transport = AwcTransport { clients: Clients::new(factory) };
     let mut closed = Vec::new();
     for host in 1..=SILENT_HOSTS {
@@ -216,7 +216,7 @@ async fn connections_and_clients_of_silent_hosts_are_given_back() {
 #[actix::test]
 async fn a_client_in_use_is_not_given_back_and_one_that_is_used_stays() {
     let (address, connections) = keeps_alive(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec());
-    let clients = Clients::new(AwcFactory::new(AwcOptions::default()).unwrap());
+    let clients = Clients::new(AwcFactory::new(AwcOptions::on_this_machine()).unwrap());
     let transport = AwcTransport { clients: Rc::clone(&clients) };
     let url = format!("http://{address}/");
     let lease = clients.lease(&Target::of(&url).unwrap().origin);
@@ -233,7 +233,7 @@ async fn a_client_in_use_is_not_given_back_and_one_that_is_used_stays() {
 
 #[actix::test]
 async fn there_are_only_so_many_clients_and_those_unused_for_longest_go_first() {
-    let options = AwcOptions { hosts_max: 10, ..AwcOptions::default() };
+    let options = AwcOptions { hosts_max: 10, ..AwcOptions::on_this_machine() };
     let clients = Clients::new(AwcFactory::new(options).unwrap());
     let origin = |host: usize| Target::of(&format!("http://host-{host}.example/")).unwrap().origin;
     let kept = clients.lease(&origin(0));

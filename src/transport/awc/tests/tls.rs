@@ -7,7 +7,9 @@ use crate::testkit::{Dates, Identity, TestAuthority, TlsServer};
 fn trusting(pem: &str) -> Rc<dyn Transport> {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), pem).unwrap();
-    AwcFactory::new(AwcOptions { ca_file: Some(file.path().to_owned()), ..AwcOptions::default() }).unwrap().build()
+    AwcFactory::new(AwcOptions { ca_file: Some(file.path().to_owned()), ..AwcOptions::on_this_machine() })
+        .unwrap()
+        .build()
 }
 
 async fn send_with(transport: &Rc<dyn Transport>, url: String) -> Reply {
@@ -178,8 +180,9 @@ fn a_file_without_good_certificates_is_refused() {
     let refused = |text: &str| {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
-        AwcFactory::new(AwcOptions { ca_file: Some(file.path().to_owned()), ..AwcOptions::default() })
-            .unwrap_err()
+        AwcFactory::new(AwcOptions { ca_file: Some(file.path().to_owned()), ..AwcOptions::on_this_machine() })
+            .err()
+            .unwrap()
             .to_string()
     };
     let good = TestAuthority::new("ours").pem();
@@ -187,6 +190,7 @@ fn a_file_without_good_certificates_is_refused() {
     assert!(refused(&good[..good.len() / 2]).starts_with("not PEM"));
     let odd = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     assert!(refused(&format!("{good}{odd}")).starts_with("certificate 2: "));
-    let missing = AwcFactory::new(AwcOptions { ca_file: Some("does/not/exist.pem".into()), ..AwcOptions::default() });
-    assert_eq!(missing.unwrap_err().kind(), io::ErrorKind::NotFound);
+    let missing =
+        AwcFactory::new(AwcOptions { ca_file: Some("does/not/exist.pem".into()), ..AwcOptions::on_this_machine() });
+    assert_eq!(missing.err().unwrap().kind(), io::ErrorKind::NotFound);
 }

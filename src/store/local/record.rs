@@ -107,3 +107,17 @@ pub fn decode<T: Stored>(kind: u8, format: u8, meta: &[u8]) -> Result<T, RecordE
 fn moment(at: i64) -> Timestamp {
     Timestamp::from_ms(at)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_format_that_is_newer_or_never_was_is_refused() {
+        let meta = encode(&StoredGone { ranges: vec![(1, 2)] });
+        let read = |format| decode::<StoredGone>(5, format, &meta);
+        assert!(read(1).is_ok() && read(FORMAT).is_ok());
+        assert_eq!(read(FORMAT + 1), Err(RecordError::Newer(FORMAT + 1)));
+        assert!(matches!(read(0), Err(RecordError::Shape { kind: 5, .. })));
+    }
+}

@@ -141,7 +141,7 @@ pub fn every_phase_and_result_is_kept(subject: &mut dyn Subject) {
         Phase::Cancelled { unsent: Some(Unsent { trigger: AttemptTrigger::BulkRetry, due_at: soon }) },
         Phase::Cancelled { unsent: Some(Unsent { trigger: AttemptTrigger::Initial, due_at: START }) },
     ];
-    let errors = (1..=u8::MAX).map_while(ErrorCode::from_number);
+    let errors = (1..=u8::MAX).filter_map(ErrorCode::from_number);
     let failures = errors.flat_map(|error| [None, Some(502)].map(|status| AttemptResult::Failed { error, status }));
     let answers = [100, 200, 299, 404, 599, 999].map(|status| AttemptResult::Answered { status });
     let triggers = [

@@ -180,12 +180,11 @@ impl Overlay {
         self.bytes.fetch_add(cost(&slot), Ordering::Relaxed);
         let block = block_of(seq);
         let rows = Arc::make_mut(self.blocks.entry(block).or_default());
-        let old = rows.insert(slot_of(seq), slot.clone());
-        if let Some(old) = &old {
+        if let Some(old) = rows.get(&slot_of(seq)) {
             self.backlog.remove(old);
         }
         self.backlog.add(&slot);
-        match old {
+        match rows.insert(slot_of(seq), slot) {
             Some(old) => self.take_off(cost(&old)),
             None if block < self.folded_below => self.changed += 1,
             None => {}

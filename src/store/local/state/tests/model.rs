@@ -188,7 +188,7 @@ impl World {
             },
         };
         // Somebody asked for it again, or it is as it was.
-        if to % 6 == 0 {
+        if to.is_multiple_of(6) {
             row.event.generation = self.generation(row.event.connection_id);
         }
         row.event.version += 1;

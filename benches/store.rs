@@ -20,8 +20,9 @@ use hookgate::{
     store::{
         local::{
             RecordRef,
-            row::{Overlaid, Row, Slot, block_of, slot_of},
-            state::{Asking, PendingAsk, State},
+            backlog::Backlog,
+            row::{Overlaid, RequestRef, Row, Slot, block_of, slot_of},
+            state::{Asking, HeldAsk, PendingAsk, State},
         },
         query::{EventFilter, Histogram, PageRequest, SeqBound},
     },
@@ -32,6 +33,7 @@ const EVENTS: u64 = 1_000_000;
 const FED_EVENTS: u64 = 200 * 1024;
 const OVERLAID: u64 = 60_000;
 const CONNECTIONS: u64 = 100;
+const CROWD: u64 = 10_000;
 const START: i64 = 1_700_000_000_000;
 /// A month for a million events.
 const STEP_MS: i64 = 2_592;
@@ -47,13 +49,17 @@ fn main() {
     let opened = Instant::now();
     let state = State::open(dir.path(), CACHE_BYTES).unwrap();
     table.add("open, a million events", ms(opened), "ms", 1000.0);
-    assert_eq!(state.blocks().iter().map(|block| block.live).sum::<u64>(), EVENTS);
+    let blocks = state.blocks(&|_| Standing::default());
+    assert_eq!(blocks.iter().map(|block| block.live).sum::<u64>(), EVENTS);
     ask(&mut table, &state);
     // Filling happened in this process too, so this is more than a gateway at rest needs.
     table.add("resident memory, filled and asked", rss_mib(), "MiB", 100.0);
     let per_event = f64::from(u32::try_from(state.disk_bytes().unwrap() / EVENTS).unwrap());
     table.add("disk per event", per_event, "B", 120.0);
     ask_with_overlay(&mut table, &state);
+    drop(state);
+    crowd(&mut table);
+    hold(&mut table);
     feed(&mut table);
     table.finish();
 }
@@ -72,12 +78,72 @@ fn ask_with_overlay(table: &mut Table, state: &State) {
     let page = || assert_eq!(state.page(&over, &asking, &newest).unwrap().events.len(), 100);
     table.add("overlay, page of one connection", median_ms(page), "ms", 20.0);
     table.add("overlay, count", median_ms(|| assert!(state.count(&over, &asking).unwrap() > 0)), "ms", 100.0);
-    let window = PendingAsk { connection, due_before: now, from: None, limit: 1000 };
-    let pending = || assert!(!state.pending(&over, &window).unwrap().rows.is_empty());
+    let window = PendingAsk { connection, generation: 0, due_before: now, from: None, limit: 1000 };
+    let backlog = Backlog::of(&over);
+    let pending = || assert!(!state.pending(&over, backlog.stretch(&window), &window).unwrap().rows.is_empty());
     table.add("overlay, pending of one connection", median_ms(pending), "ms", 50.0);
     let missing = kept(EVENTS + OVERLAID).event.id();
     let find = || assert!(state.find_event(missing, &over).unwrap().is_none());
     table.add("overlay, find an id that is not there", median_ms(find), "ms", 5.0);
+}
+
+/// Ten thousand connections that ask for their queues while a busy minute is not folded yet: what one of them pays.
+fn crowd(table: &mut Table) {
+    let dir = tempfile::tempdir().unwrap();
+    let state = State::open(dir.path(), CACHE_BYTES).unwrap();
+    let mut over = Overlaid::new();
+    for seq in 0..OVERLAID {
+        let row = waiting(seq, seq % CROWD);
+        Arc::make_mut(over.entry(block_of(seq)).or_default()).insert(slot_of(seq), Slot::Row(Arc::new(row)));
+    }
+    let backlog = Backlog::of(&over);
+    let all = || {
+        for on in 0..CROWD {
+            let connection = ConnectionId::from_bits(1_000 + u128::from(on));
+            let window = PendingAsk { connection, generation: 0, due_before: Timestamp::MAX, from: None, limit: 1000 };
+            let found = state.pending(&over, backlog.stretch(&window), &window).unwrap();
+            assert_eq!(found.rows.len() as u64, OVERLAID / CROWD);
+        }
+    };
+    let begun = Instant::now();
+    all();
+    table.add("overlay, pending of 10 000 connections, each", ms(begun) * 1000.0 / 10_000.0, "µs", 100.0);
+}
+
+/// A million events on hold on one connection; then the same connection with a million events that it cut.
+fn hold(table: &mut Table) {
+    let dir = tempfile::tempdir().unwrap();
+    let state = State::open(dir.path(), CACHE_BYTES).unwrap();
+    for block in 0..=block_of(EVENTS - 1) {
+        let seqs = (block * 1024..(block + 1) * 1024).filter(|seq| *seq < EVENTS);
+        state
+            .write_block(block, &seqs.map(|seq| (slot_of(seq), Slot::Row(Arc::new(waiting(seq, 0))))).collect())
+            .unwrap();
+    }
+    let over = Overlaid::new();
+    let connection = ConnectionId::from_bits(1_000);
+    let now = Timestamp::from_ms(START + STEP_MS * EVENTS.cast_signed());
+    let of = |generation| HeldAsk { connection, generation, now };
+    let held = || assert_eq!(state.held(&over, &of(0)).unwrap().events, EVENTS);
+    table.add("held, a million events on one connection", median_ms(held), "ms", 10.0);
+    for (name, generation, rows) in
+        [("pending, first of a million", 0, 1000), ("pending, behind a million that were cut", 1, 0)]
+    {
+        let window = PendingAsk { connection, generation, due_before: now, from: None, limit: 1000 };
+        let newer = || Backlog::default().stretch(&window);
+        let pending = || assert_eq!(state.pending(&over, newer(), &window).unwrap().rows.len(), rows);
+        table.add(name, median_ms(pending), "ms", 50.0);
+    }
+}
+
+/// An event that waits: in every second case since it was created, otherwise for a retry that is due.
+fn waiting(seq: u64, on: u64) -> Row {
+    let created_at = Timestamp::from_ms(START + STEP_MS * seq.cast_signed());
+    let ready = Phase::Ready { due_at: created_at, trigger: AttemptTrigger::Initial, automatic_due: None };
+    let phase = if seq.is_multiple_of(2) { ready } else { Phase::Waiting { due_at: created_at } };
+    let mut row = row(seq, phase);
+    row.event.connection_id = ConnectionId::from_bits(1_000 + u128::from(on));
+    row
 }
 
 /// Feeding whole blocks; then with a tenth of the events failing three times and settling after their block was folded.
@@ -182,7 +248,9 @@ fn row(seq: u64, phase: Phase) -> Row {
         automatic_used: 0,
         attempts: vec![attempt(seq, 0, 200)],
     };
-    Row { event, request_at: place(seq * 2), attempts_at: vec![place(seq * 2 + 1)] }
+    let body_bytes = u32::try_from(mixed(seq) % 4096).unwrap();
+    let request_at = place(seq * 2).map(|at| RequestRef { at, body_bytes });
+    Row { event, request_at, attempts_at: vec![place(seq * 2 + 1)] }
 }
 
 fn attempt(seq: u64, number: u64, status: u16) -> AttemptSummary {
@@ -245,8 +313,9 @@ fn ask(table: &mut Table, state: &State) {
         let histogram = || assert!(state.histogram(&over, &asking, shape).unwrap().iter().sum::<u64>() > 1000);
         table.add(name, median_ms(histogram), "ms", 100.0);
     }
-    let window = PendingAsk { connection, due_before: now, from: None, limit: 1000 };
-    let pending = || assert!(!state.pending(&over, &window).unwrap().rows.is_empty());
+    let window = PendingAsk { connection, generation: 0, due_before: now, from: None, limit: 1000 };
+    let nothing = || Backlog::default().stretch(&window);
+    let pending = || assert!(!state.pending(&over, nothing(), &window).unwrap().rows.is_empty());
     table.add("pending, a window of one connection", median_ms(pending), "ms", 50.0);
     let id = kept(ODD).event.id();
     table.add(

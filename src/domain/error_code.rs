@@ -25,7 +25,6 @@ pub enum ErrorCode {
     InvalidUrl,
     PayloadMissing,
     Cancelled,
-    CancelledPastRetention,
     CliUnavailable,
     InternalError,
     Unknown,
@@ -33,7 +32,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Each code with its stored number and the API's word. Numbers are never reused.
-    const TABLE: [(Self, u8, &'static str); 22] = [
+    const TABLE: [(Self, u8, &'static str); 21] = [
         (Self::ConnectionRefused, 1, "CONNECTION_REFUSED"),
         (Self::ConnectionReset, 2, "CONNECTION_RESET"),
         (Self::SocketClosed, 3, "SOCKET_CLOSED"),
@@ -54,7 +53,6 @@ impl ErrorCode {
         (Self::CertExpired, 18, "SSL_CERT_EXPIRED"),
         (Self::WrongTlsVersion, 19, "ERR_SSL_WRONG_VERSION_NUMBER"),
         (Self::MissingUrl, 20, "MISSING_URL"),
-        (Self::CancelledPastRetention, 21, "CANCELLED_PAST_RETENTION"),
         (Self::CliUnavailable, 22, "CLI_UNAVAILABLE"),
     ];
 

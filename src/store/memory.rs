@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 use self::state::State;
 use super::{
-    Accepted, Commit, CommitListener, EventFilter, EventPage, Histogram, NewRequest, PageRequest, PayloadRef,
+    Accepted, Commit, CommitListener, EventFilter, EventPage, Held, Histogram, NewRequest, PageRequest, PayloadRef,
     PendingEvent, PendingPage, Store, StoreError, StoreStats, StoredAttempt, Transition,
 };
 use crate::{
@@ -104,6 +104,10 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> Result<PendingPage, StoreError> {
         self.read(|state| Ok(state.pending(connection, due_before, from, limit)))
+    }
+
+    fn held(&self, connection: ConnectionId, now: Timestamp) -> Result<Held, StoreError> {
+        self.read(|state| Ok(state.held(connection, now)))
     }
 
     fn request(&self, at: PayloadRef) -> Result<Request, StoreError> {

@@ -232,6 +232,17 @@ pub struct PendingPage {
     pub next_due: Option<Timestamp>,
 }
 
+/// What a pause holds back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Held {
+    /// Pending events that are due.
+    pub events: u64,
+    /// The bytes of their requests' bodies.
+    pub body_bytes: u64,
+    /// When the oldest of them was created.
+    pub oldest_at: Option<Timestamp>,
+}
+
 /// One attempt with everything that is kept of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredAttempt {
@@ -306,7 +317,7 @@ pub trait Store: Send + Sync + 'static {
     fn accepting(&self) -> Result<(), StoreError>;
 
     /// Pending events of a connection with a key after `from`, by (due, seq), at most `limit`: those ready, and those
-    /// waiting that are due at or before `due_before`.
+    /// waiting that are due at or before `due_before`. Events of earlier generations are cancelled and left out.
     ///
     /// # Errors
     ///
@@ -318,6 +329,13 @@ pub trait Store: Send + Sync + 'static {
         from: Option<(Timestamp, Seq)>,
         limit: usize,
     ) -> Result<PendingPage, StoreError>;
+
+    /// How much a connection has pending that is due at `now`: what is on hold when it is paused.
+    ///
+    /// # Errors
+    ///
+    /// As [`pending`](Self::pending).
+    fn held(&self, connection: ConnectionId, now: Timestamp) -> Result<Held, StoreError>;
 
     /// The request behind a reference from `pending` or an offer.
     ///

@@ -85,7 +85,13 @@ impl TestDestination {
     /// When it cannot listen.
     #[must_use]
     pub fn start() -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
+        Self::start_at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+    }
+
+    /// Listens on one address, for data in which it is written.
+    #[must_use]
+    pub fn start_at(address: SocketAddr) -> Self {
+        let listener = TcpListener::bind(address).unwrap_or_else(|error| panic!("{address} cannot be had: {error}"));
         let address = listener.local_addr().expect("a bound listener has an address");
         let shared = Arc::new(Shared::new());
         let acceptor = std::thread::spawn({

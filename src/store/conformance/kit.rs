@@ -99,7 +99,7 @@ pub fn fresh_event(new: &NewRequest, accepted: &Accepted, index: u16) -> Event {
         created_at: accepted.created_at,
         version: 0,
         phase: Phase::Ready { due_at: accepted.created_at, trigger: AttemptTrigger::Initial, automatic_due: None },
-        generation: 0,
+        generation: route.generation,
         automatic_used: 0,
         attempts: Vec::new(),
     }

@@ -9,6 +9,8 @@
 pub mod accepting;
 pub mod closing;
 pub mod configuring;
+pub mod cutting;
+pub mod holding;
 pub mod kit;
 pub mod listing;
 pub mod lookups;
@@ -66,6 +68,11 @@ macro_rules! conformance_tests {
             configuring::a_conflict_puts_nothing_of_its_batch,
             configuring::an_item_is_replaced_by_its_next_version_only,
             configuring::the_ways_into_the_configuration_follow_its_changes,
+            cutting::events_cut_by_their_connection_are_cancelled_and_never_pending_again,
+            cutting::a_retry_brings_a_cut_event_back,
+            cutting::what_a_queue_has_of_a_new_generation_comes_without_the_old,
+            holding::what_is_on_hold_is_summed,
+            holding::cut_and_settled_events_are_not_on_hold,
             listing::filters_restrict_by_every_field,
             listing::response_statuses_are_those_of_the_last_attempt,
             listing::pages_walk_both_ways_without_gap_or_repetition,

@@ -8,7 +8,8 @@ use super::{
 };
 use crate::{
     domain::{
-        AttemptRecord, AttemptResult, AttemptSummary, AttemptTrigger, ErrorCode, Event, EventStatus, Phase, Timestamp,
+        AttemptRecord, AttemptResult, AttemptStatus, AttemptSummary, AttemptTrigger, ErrorCode, Event, EventStatus,
+        Phase, Timestamp, Unsent,
     },
     store::{EventFilter, StoreError, Transition},
 };
@@ -137,11 +138,20 @@ pub fn every_phase_and_result_is_kept(subject: &mut dyn Subject) {
         Phase::Successful,
         Phase::Failed,
         Phase::Cancelled { unsent: None },
+        Phase::Cancelled { unsent: Some(Unsent { trigger: AttemptTrigger::BulkRetry, due_at: soon }) },
+        Phase::Cancelled { unsent: Some(Unsent { trigger: AttemptTrigger::Initial, due_at: START }) },
     ];
-    let errors = (1..=u8::MAX).map_while(ErrorCode::from_number);
+    let errors = (1..=u8::MAX).filter_map(ErrorCode::from_number);
     let failures = errors.flat_map(|error| [None, Some(502)].map(|status| AttemptResult::Failed { error, status }));
     let answers = [100, 200, 299, 404, 599, 999].map(|status| AttemptResult::Answered { status });
-    let triggers = [AttemptTrigger::Initial, AttemptTrigger::Automatic, AttemptTrigger::Manual];
+    let triggers = [
+        AttemptTrigger::Initial,
+        AttemptTrigger::Automatic,
+        AttemptTrigger::Manual,
+        AttemptTrigger::BulkRetry,
+        AttemptTrigger::Unpause,
+    ];
+    let statuses = [AttemptStatus::Successful, AttemptStatus::Failed, AttemptStatus::Cancelled];
     let mut expected = Vec::new();
     for (n, result) in (0..).zip(failures.chain(answers)) {
         let event = accept_events(&*subject.store(), n, &[1]).remove(0);
@@ -151,8 +161,8 @@ pub fn every_phase_and_result_is_kept(subject: &mut dyn Subject) {
         let trigger = triggers[place % triggers.len()];
         event.attempts.push(AttemptSummary {
             trigger,
-            resumed: false,
-            status: crate::domain::AttemptStatus::Failed,
+            resumed: place.is_multiple_of(2),
+            status: statuses[place % statuses.len()],
             started_at: START,
             latency_ms: u32::MAX,
             result,

@@ -14,15 +14,15 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::record::StoredItem;
+use super::record::{StoredItem, v1};
 
 const MAGIC: &[u8; 8] = b"HGCKPT\0\0";
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const NAME: &str = "CHECKPOINT";
 
 /// What is known at a position of the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Checkpoint {
+pub struct Checkpoint<Item = StoredItem> {
     /// Ties journal, checkpoint and sled together.
     pub store_id: [u8; 16],
     /// Counts checkpoints; sled has the same number, or one more when the process ended in between.
@@ -40,7 +40,7 @@ pub struct Checkpoint {
     /// The latest `created_at` given so far, in milliseconds.
     pub last_at: i64,
     /// The configuration at or after the position.
-    pub items: Vec<StoredItem>,
+    pub items: Vec<Item>,
 }
 
 /// Why there is no checkpoint to start from.
@@ -76,8 +76,12 @@ impl Checkpoint {
         let rest = body.strip_prefix(MAGIC).ok_or(CheckpointError::Damaged)?;
         let (format, rest) = rest.split_first_chunk::<4>().ok_or(CheckpointError::Damaged)?;
         match u32::from_le_bytes(*format) {
+            1 => postcard::from_bytes::<Checkpoint<v1::Item>>(rest)
+                .map(|old| Some(old.into()))
+                .map_err(|_| CheckpointError::Damaged),
             FORMAT => postcard::from_bytes(rest).map(Some).map_err(|_| CheckpointError::Damaged),
-            newer => Err(CheckpointError::Newer(newer)),
+            newer if newer > FORMAT => Err(CheckpointError::Newer(newer)),
+            _ => Err(CheckpointError::Damaged),
         }
     }
 
@@ -98,6 +102,23 @@ impl Checkpoint {
         fs::rename(&temporary, directory.join(NAME))?;
         File::open(directory)?.sync_all()?;
         Ok(())
+    }
+}
+
+/// Only the shape of the configuration has changed since.
+impl From<Checkpoint<v1::Item>> for Checkpoint {
+    fn from(old: Checkpoint<v1::Item>) -> Self {
+        Self {
+            store_id: old.store_id,
+            generation: old.generation,
+            boot_id: old.boot_id,
+            clean: old.clean,
+            state_valid: old.state_valid,
+            position: old.position,
+            next_seq: old.next_seq,
+            last_at: old.last_at,
+            items: old.items.into_iter().map(StoredItem::from).collect(),
+        }
     }
 }
 

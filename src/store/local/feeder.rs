@@ -53,7 +53,7 @@ impl FeedError {
             Self::Checkpoint(CheckpointError::Io(error)) => {
                 matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
             }
-            Self::State(StateError::Damaged { .. } | StateError::Io { .. })
+            Self::State(StateError::Damaged { .. } | StateError::Older(_) | StateError::Io { .. })
             | Self::Checkpoint(CheckpointError::Newer(_) | CheckpointError::Damaged)
             | Self::Journal(_) => false,
         }

@@ -9,6 +9,7 @@
 //! The formats, and why they are so: CONTRIBUTING, decisions 2 to 7. [`LocalStore`] is the only thing others see; `sled` is known in
 //! `state/` alone, files of the journal in `journal/` alone.
 
+pub mod backlog;
 pub mod checkpoint;
 mod feeder;
 pub mod journal;
@@ -37,10 +38,10 @@ use self::{
     queue::{AcceptJob, Job, RecordJob},
     record::{StoredAttempt, StoredEvent, StoredItem, StoredItems, StoredOutcome, StoredRequest, encode},
     shared::Shared,
-    state::Asking,
+    state::{Asking, HeldAsk},
 };
 use super::{
-    Accepted, Commit, CommitListener, EventFilter, EventPage, Histogram, NewRequest, PageRequest, PayloadRef,
+    Accepted, Commit, CommitListener, EventFilter, EventPage, Held, Histogram, NewRequest, PageRequest, PayloadRef,
     PendingEvent, PendingPage, Store, StoreError, StoreStats, StoredAttempt as AttemptDetails, Transition,
 };
 use crate::domain::{
@@ -183,6 +184,12 @@ impl Store for LocalStore {
         limit: usize,
     ) -> Result<PendingPage, StoreError> {
         read::pending(&self.shared, connection, due_before, from, limit)
+    }
+
+    fn held(&self, connection: ConnectionId, now: Timestamp) -> Result<Held, StoreError> {
+        self.shared.query(|state, over, standing| {
+            state.held(over, &HeldAsk { connection, generation: standing(connection).generation, now })
+        })
     }
 
     fn request(&self, at: PayloadRef) -> Result<Request, StoreError> {

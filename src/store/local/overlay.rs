@@ -13,7 +13,9 @@ use std::{
 
 use super::{
     RecordRef,
-    row::{Overlaid, Row, Slot, block_of, slot_of},
+    backlog::Backlog,
+    row::{Overlaid, RequestRef, Row, Slot, block_of, slot_of},
+    state::{Newer, PendingAsk},
 };
 use crate::domain::{Event, Seq};
 
@@ -22,18 +24,20 @@ use crate::domain::{Event, Seq};
 const ROW_BYTES: usize = 384;
 /// What each attempt adds, in bytes.
 const ATTEMPT_BYTES: usize = 64;
+/// What a place in the backlog adds, in bytes: a key of 48 and its share of a node.
+const PENDING_BYTES: usize = 64;
 
 /// One change of one event or some, as a frame brought it.
 #[derive(Debug, Clone)]
 pub(super) enum Change {
     /// A new event, and the record with its request.
-    New(Event, RecordRef),
+    New(Event, RequestRef),
     /// An event after a transition; with an attempt, the record that has it.
     Changed(Event, Option<RecordRef>),
     /// A range of events, first to last, that are no more.
     Gone(Seq, Seq),
     /// An event whose whole history now lies in this record.
-    Carried(Event, RecordRef),
+    Carried(Event, RequestRef),
 }
 
 impl Change {
@@ -50,6 +54,8 @@ impl Change {
 #[derive(Debug, Default)]
 pub(super) struct Overlay {
     blocks: Overlaid,
+    /// The pending ones of them.
+    backlog: Backlog,
     /// Shared, so that whoever refuses requests sees what the feeder freed without a lock.
     bytes: Arc<AtomicUsize>,
     /// Every block below has been written to sled at least once.
@@ -93,6 +99,12 @@ impl Overlay {
         self.blocks.clone()
     }
 
+    /// The first of a connection's queue that are here.
+    #[must_use]
+    pub(super) fn pending(&self, ask: &PendingAsk) -> Newer {
+        self.backlog.stretch(ask)
+    }
+
     /// The first block at or after one that has anything.
     #[must_use]
     pub(super) fn first_from(&self, block: u64) -> Option<u64> {
@@ -126,7 +138,7 @@ impl Overlay {
                 }
             }
             Change::Carried(event, at) => {
-                let attempts_at = vec![Some(at); event.attempts.len()];
+                let attempts_at = vec![Some(at.at); event.attempts.len()];
                 let mut row = Row { event, request_at: Some(at), attempts_at };
                 if let Some(Slot::Row(known)) = self.get(row.event.seq)
                     && known.event.version > row.event.version
@@ -168,6 +180,10 @@ impl Overlay {
         self.bytes.fetch_add(cost(&slot), Ordering::Relaxed);
         let block = block_of(seq);
         let rows = Arc::make_mut(self.blocks.entry(block).or_default());
+        if let Some(old) = rows.get(&slot_of(seq)) {
+            self.backlog.remove(old);
+        }
+        self.backlog.add(&slot);
         match rows.insert(slot_of(seq), slot) {
             Some(old) => self.take_off(cost(&old)),
             None if block < self.folded_below => self.changed += 1,
@@ -182,6 +198,7 @@ impl Overlay {
         let before = rows.len();
         if Arc::ptr_eq(rows, written) {
             let freed = rows.values().map(cost).sum();
+            rows.values().for_each(|slot| self.backlog.remove(slot));
             self.blocks.remove(&block);
             self.take_off(freed);
             self.changed -= if folded_before { before } else { 0 };
@@ -191,7 +208,10 @@ impl Overlay {
         let rows = Arc::make_mut(rows);
         rows.retain(|slot, now| {
             let same = written.get(slot).is_some_and(|then| same(then, now));
-            freed += if same { cost(now) } else { 0 };
+            if same {
+                freed += cost(now);
+                self.backlog.remove(now);
+            }
             !same
         });
         let after = rows.len();
@@ -221,7 +241,10 @@ fn same(then: &Slot, now: &Slot) -> bool {
 
 fn cost(slot: &Slot) -> usize {
     match slot {
-        Slot::Row(row) => ROW_BYTES + row.event.attempts.len() * ATTEMPT_BYTES,
+        Slot::Row(row) => {
+            let pending = if row.event.phase.is_settled() { 0 } else { PENDING_BYTES };
+            ROW_BYTES + row.event.attempts.len() * ATTEMPT_BYTES + pending
+        }
         Slot::Gone => 32,
     }
 }
@@ -236,6 +259,10 @@ mod tests {
 
     fn at(offset: u64) -> RecordRef {
         RecordRef { segment: 1, offset }
+    }
+
+    fn request(offset: u64) -> RequestRef {
+        RequestRef { at: at(offset), body_bytes: 7 }
     }
 
     fn event(seq: Seq, version: u32, attempts: usize) -> Event {
@@ -273,13 +300,13 @@ mod tests {
     #[test]
     fn changes_keep_the_places_that_are_known_and_older_ones_are_ignored() {
         let mut overlay = Overlay::new(0);
-        overlay.apply(Change::New(event(5, 0, 0), at(100)));
+        overlay.apply(Change::New(event(5, 0, 0), request(100)));
         overlay.apply(Change::Changed(event(5, 1, 1), Some(at(200))));
         overlay.apply(Change::Changed(event(5, 2, 2), Some(at(300))));
         overlay.apply(Change::Changed(event(5, 1, 1), Some(at(999))));
-        overlay.apply(Change::New(event(5, 0, 0), at(998)));
+        overlay.apply(Change::New(event(5, 0, 0), request(998)));
         let row = row(&overlay, 5);
-        assert_eq!((row.event.version, row.request_at), (2, Some(at(100))));
+        assert_eq!((row.event.version, row.request_at), (2, Some(request(100))));
         assert_eq!(row.attempts_at, [Some(at(200)), Some(at(300))]);
     }
 
@@ -287,19 +314,19 @@ mod tests {
     fn a_carried_record_moves_places_even_of_a_newer_row() {
         let mut overlay = Overlay::new(0);
         overlay.apply(Change::Changed(event(5, 3, 2), Some(at(300))));
-        overlay.apply(Change::Carried(event(5, 2, 1), at(900)));
+        overlay.apply(Change::Carried(event(5, 2, 1), request(900)));
         let row = row(&overlay, 5);
-        assert_eq!((row.event.version, row.request_at), (3, Some(at(900))));
+        assert_eq!((row.event.version, row.request_at), (3, Some(request(900))));
         assert_eq!(row.attempts_at, [Some(at(900)), Some(at(300))]);
     }
 
     #[test]
     fn gone_is_final() {
         let mut overlay = Overlay::new(0);
-        overlay.apply(Change::New(event(5, 0, 0), at(100)));
+        overlay.apply(Change::New(event(5, 0, 0), request(100)));
         overlay.apply(Change::Gone(5, 5));
         overlay.apply(Change::Changed(event(5, 1, 1), Some(at(200))));
-        overlay.apply(Change::Carried(event(5, 7, 1), at(200)));
+        overlay.apply(Change::Carried(event(5, 7, 1), request(200)));
         assert_eq!(overlay.get(5), Some(&Slot::Gone));
     }
 
@@ -307,7 +334,7 @@ mod tests {
     fn what_changed_while_it_was_written_stays_and_the_books_balance() {
         let mut overlay = Overlay::new(0);
         for seq in 0..10 {
-            overlay.apply(Change::New(event(seq, 0, 0), at(seq)));
+            overlay.apply(Change::New(event(seq, 0, 0), request(seq)));
         }
         overlay.fold_below(1);
         assert_eq!(overlay.changed(), 10);

@@ -47,6 +47,8 @@ pub(super) enum Job {
         blob: Vec<Bytes>,
         /// Their checksum.
         blob_crc: u32,
+        /// How long the request's body is, the first part.
+        body_bytes: u32,
         /// Gets whether it was carried: not when the event had changed.
         answer: Answer<bool>,
     },

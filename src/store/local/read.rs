@@ -6,6 +6,7 @@ use super::{
     RecordRef,
     journal::{JournalError, Record},
     record::{Kind, RecordError, StoredCarried, StoredOutcome, StoredRequest, decode},
+    row::Row,
     shared::Shared,
     state::PendingAsk,
     writer::payload_ref,
@@ -41,20 +42,21 @@ pub(super) fn pending(
 ) -> Result<PendingPage, StoreError> {
     // Read before the snapshot: every event below was visible to it.
     let (_, next_seq, _) = shared.applied_position();
-    let ask = PendingAsk { connection, due_before, from, limit };
-    let found = shared.query(|state, over, _| state.pending(over, &ask))?;
-    let events = found
-        .rows
-        .into_iter()
-        .map(|row| PendingEvent { payload_ref: row.request_at.map(payload_ref).unwrap_or_default(), event: row.event })
-        .collect();
+    let found =
+        shared.pending(connection, |generation| PendingAsk { connection, generation, due_before, from, limit })?;
+    let events = found.rows.into_iter().map(pending_event).collect();
     Ok(PendingPage { events, more: found.more, next_seq, next_due: found.next_due })
 }
 
 /// See [`Store::event`](crate::store::Store::event).
 pub(super) fn event(shared: &Shared, id: EventId) -> Result<PendingEvent, StoreError> {
     let row = shared.query(|state, over, _| state.find_event(id, over))?.ok_or(StoreError::NotFound)?;
-    Ok(PendingEvent { payload_ref: row.request_at.map_or_else(PayloadRef::default, payload_ref), event: row.event })
+    Ok(pending_event(row))
+}
+
+fn pending_event(row: Row) -> PendingEvent {
+    let payload_ref = row.request_at.map_or_else(PayloadRef::default, |request| payload_ref(request.at));
+    PendingEvent { event: row.event, payload_ref }
 }
 
 /// See [`Store::attempt`](crate::store::Store::attempt).

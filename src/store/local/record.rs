@@ -1,11 +1,15 @@
 //! What journal records hold: the stored family of types, apart from the domain's and the wire's.
 //!
 //! A record is a *meta*, a postcard value of one of the types here, and a *blob*. [`FORMAT`] stands in each record's
-//! header: a change of shape gets a new number and a conversion; a number that is newer than ours is refused.
+//! header: a change of shape gets a new number and a conversion ([`v1`], [`Stored`]); a number that is newer than ours is refused.
+//!
+//! For the next format: copy the shapes that change to `v2.rs`, give them conversions to the new ones, chain `v1` to
+//! `v2`, and make a fixture of it (`tests/fixtures`).
 
 mod config;
 mod event;
 mod request;
+pub mod v1;
 
 pub use config::{StoredItem, StoredItems};
 pub use event::{StoredAttempt, StoredCarried, StoredEvent, StoredGone, StoredOutcome};
@@ -17,6 +21,12 @@ use crate::domain::Timestamp;
 
 /// The shape of the values in this module.
 pub const FORMAT: u8 = 2;
+
+/// A value that is read in every shape it ever had.
+pub trait Stored: DeserializeOwned {
+    /// Its shape in format 1; itself where that was the same.
+    type V1: DeserializeOwned + Into<Self>;
+}
 
 /// What a record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,14 +93,31 @@ pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
 /// # Errors
 ///
 /// [`RecordError`] when the format is newer or the shape another.
-pub fn decode<T: DeserializeOwned>(kind: u8, format: u8, meta: &[u8]) -> Result<T, RecordError> {
-    if format > FORMAT {
-        return Err(RecordError::Newer(format));
-    }
-    postcard::from_bytes(meta).map_err(|error| RecordError::Shape { kind, why: error.to_string() })
+pub fn decode<T: Stored>(kind: u8, format: u8, meta: &[u8]) -> Result<T, RecordError> {
+    let decoded = match format {
+        1 => postcard::from_bytes::<T::V1>(meta).map(Into::into),
+        FORMAT => postcard::from_bytes(meta),
+        newer if newer > FORMAT => return Err(RecordError::Newer(newer)),
+        unknown => return Err(RecordError::Shape { kind, why: format!("there is no format {unknown}") }),
+    };
+    decoded.map_err(|error| RecordError::Shape { kind, why: error.to_string() })
 }
 
 /// A moment as it is stored.
 fn moment(at: i64) -> Timestamp {
     Timestamp::from_ms(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_format_that_is_newer_or_never_was_is_refused() {
+        let meta = encode(&StoredGone { ranges: vec![(1, 2)] });
+        let read = |format| decode::<StoredGone>(5, format, &meta);
+        assert!(read(1).is_ok() && read(FORMAT).is_ok());
+        assert_eq!(read(FORMAT + 1), Err(RecordError::Newer(FORMAT + 1)));
+        assert!(matches!(read(0), Err(RecordError::Shape { kind: 5, .. })));
+    }
 }

@@ -5,8 +5,10 @@ use super::{
     key::{KeyError, MasterKey},
     overlay::Change,
     record::{
-        Kind, RecordError, StoredCarried, StoredEvent, StoredGone, StoredItems, StoredOutcome, StoredRequest, decode,
+        FORMAT, Kind, RecordError, StoredCarried, StoredEvent, StoredGone, StoredItems, StoredOutcome, StoredRequest,
+        decode,
     },
+    row::RequestRef,
 };
 use crate::domain::{ConfigItem, Event, Timestamp};
 
@@ -32,7 +34,7 @@ pub(super) fn changes(entry: &Entry<'_>, mut each: impl FnMut(Change)) -> Result
         Some(Kind::Request) => {
             let request: StoredRequest<'_> = decode(head.kind, head.format, meta)?;
             for event in new_events(&request, head) {
-                each(Change::New(event, at));
+                each(Change::New(event, RequestRef { at, body_bytes: entry.blob_len }));
             }
         }
         Some(Kind::Outcome) => {
@@ -51,7 +53,8 @@ pub(super) fn changes(entry: &Entry<'_>, mut each: impl FnMut(Change)) -> Result
         }
         Some(Kind::Carried) => {
             let carried: StoredCarried<'_> = decode(head.kind, head.format, meta)?;
-            each(Change::Carried(carried.event.into_event(head.seq), at));
+            let request = RequestRef { at, body_bytes: carried.body_len };
+            each(Change::Carried(carried.event.into_event(head.seq), request));
         }
         Some(Kind::Config) => {}
         None => return Err(RecordError::Shape { kind: head.kind, why: "the kind is unknown".to_owned() }),
@@ -63,9 +66,12 @@ pub(super) fn changes(entry: &Entry<'_>, mut each: impl FnMut(Change)) -> Result
 ///
 /// # Errors
 ///
-/// When the record's shape is newer or unknown, or a secret does not open.
+/// When the record's shape is newer (whatever its kind) or unknown, or a secret does not open.
 pub(super) fn config_items(entry: &Entry<'_>, key: &MasterKey) -> Result<Vec<ConfigItem>, ReplayError> {
     let Entry { head, meta, .. } = *entry;
+    if head.format > FORMAT {
+        return Err(RecordError::Newer(head.format).into());
+    }
     if Kind::from_number(head.kind) != Some(Kind::Config) {
         return Ok(Vec::new());
     }

@@ -19,7 +19,7 @@ use super::{
     shared::Shared,
 };
 use crate::{
-    domain::{Event, Seq, Timestamp},
+    domain::{Configuration, Event, Seq, Timestamp},
     store::StoreError,
 };
 
@@ -99,14 +99,16 @@ fn examine(shared: &Shared, segment: SegmentInfo, cutoff: Timestamp, oldest: boo
 
 /// Forgets every settled event whose last activity is older than `cutoff`.
 fn expire(shared: &Shared, cutoff: Timestamp) -> Result<(), StoreError> {
-    let blocks = shared.query(|state, _, _| Ok(state.blocks()))?;
+    let blocks = shared.query(|state, _, standing| Ok(state.blocks(standing)))?;
     for block in blocks.into_iter().filter(|block| block.live > block.pending && block.created_min < cutoff) {
         if shared.is_retention_stopped() {
             break;
         }
         let slots = shared.query(|state, over, _| state.read_block(block.block, over))?;
+        let configuration = shared.configuration();
+        let is_expired = |event: &Event| is_settled(event, &configuration) && event.last_activity_at() < cutoff;
         let events = slots.into_values().filter_map(|slot| match slot {
-            Slot::Row(row) => is_expired(&row.event, cutoff).then_some((row.event.seq, row.event.version)),
+            Slot::Row(row) => is_expired(&row.event).then_some((row.event.seq, row.event.version)),
             Slot::Gone => None,
         });
         forget(shared, &events.collect::<Vec<_>>())?;
@@ -114,8 +116,9 @@ fn expire(shared: &Shared, cutoff: Timestamp) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn is_expired(event: &Event, cutoff: Timestamp) -> bool {
-    event.phase.is_settled() && event.last_activity_at() < cutoff
+/// Whether nothing more will happen to an event by itself: what its connection cut is cancelled, however it is stored.
+fn is_settled(event: &Event, configuration: &Configuration) -> bool {
+    event.phase.effective(event.generation, configuration.standing(event.connection_id)).is_settled()
 }
 
 fn forget(shared: &Shared, events: &[(Seq, u32)]) -> Result<(), StoreError> {
@@ -147,7 +150,8 @@ fn reclaim(shared: &Shared, segment: SegmentInfo, oldest: bool, over_quota: bool
     let contents = contents(shared, segment.number)?;
     let mut live = live_rows(shared, &contents.events)?;
     if over_quota {
-        let settled = live.iter().filter(|row| row.event.phase.is_settled());
+        let configuration = shared.configuration();
+        let settled = live.iter().filter(|row| is_settled(&row.event, &configuration));
         forget(shared, &settled.map(|row| (row.event.seq, row.event.version)).collect::<Vec<_>>())?;
         live = live_rows(shared, &contents.events)?;
     }
@@ -206,7 +210,7 @@ fn live_rows(shared: &Shared, events: &BTreeMap<Seq, u64>) -> Result<Vec<Row>, S
 
 /// Writes an event's whole history to the journal's end; false when it changed meanwhile.
 fn carry(shared: &Shared, row: &Row) -> Result<bool, StoreError> {
-    let request = match row.request_at.map(|at| read::request(shared, at)) {
+    let request = match row.request_at.map(|request| read::request(shared, request.at)) {
         Some(Ok(request)) => Some(request),
         Some(Err(StoreError::NotFound | StoreError::Damaged(_))) | None => None,
         Some(Err(error)) => return Err(error),
@@ -229,16 +233,17 @@ fn carry(shared: &Shared, row: &Row) -> Result<bool, StoreError> {
             stored
         }));
     }
+    let body_bytes = u32::try_from(body.len()).unwrap_or(u32::MAX);
     let meta = encode(&StoredCarried {
         request: request.as_ref().map(|request| StoredRequest::new(request, &[], &[], None)),
-        body_len: u32::try_from(body.len()).unwrap_or(u32::MAX),
+        body_len: body_bytes,
         event: StoredEvent::from(&row.event),
         attempts,
     });
     let parts: Vec<&[u8]> = blob.iter().map(AsRef::as_ref).collect();
     let blob_crc = blob_crc(&parts);
     let event = Box::new(row.event.clone());
-    submit(shared, |answer| Job::Carry { event, meta, blob, blob_crc, answer })
+    submit(shared, |answer| Job::Carry { event, meta, blob, blob_crc, body_bytes, answer })
 }
 
 /// The configuration records of a segment of which anything is still current.

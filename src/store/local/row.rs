@@ -20,6 +20,15 @@ pub const fn slot_of(seq: Seq) -> u16 {
     (seq % BLOCK_SLOTS) as u16
 }
 
+/// What is known of the record with an event's request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestRef {
+    /// Where it lies.
+    pub at: RecordRef,
+    /// How long the body is; 0 when it was lost.
+    pub body_bytes: u32,
+}
+
 /// An event with its places in the journal.
 ///
 /// A position of `None` means "as it was": a change of a folded event does not know where older records lie; the block
@@ -28,8 +37,8 @@ pub const fn slot_of(seq: Seq) -> u16 {
 pub struct Row {
     /// The event.
     pub event: Event,
-    /// The record with its request.
-    pub request_at: Option<RecordRef>,
+    /// Its request's record.
+    pub request_at: Option<RequestRef>,
     /// For each of `event.attempts` the record with its response; as long as that or shorter.
     pub attempts_at: Vec<Option<RecordRef>>,
 }

@@ -26,7 +26,7 @@ use super::{
     overlay::Overlay,
     queue::Queue,
     row::Overlaid,
-    state::{State, StateError},
+    state::{PendingAsk, PendingRows, State, StateError},
 };
 use crate::{
     clock::Clock,
@@ -205,6 +205,21 @@ impl Shared {
         let over = self.overlay.lock().snapshot();
         let configuration = self.configuration();
         ask(state, &over, &|connection| configuration.standing(connection)).map_err(|error| self.state_failed(&error))
+    }
+
+    /// Asks sled and the overlay, both of one moment, for a stretch of a connection's queue; `ask` gets its generation.
+    pub(super) fn pending(
+        &self,
+        connection: ConnectionId,
+        ask: impl FnOnce(u32) -> PendingAsk,
+    ) -> Result<PendingRows, StoreError> {
+        let state = self.state()?;
+        let overlay = self.overlay.lock();
+        // The writer puts a configuration while it holds the overlay.
+        let ask = ask(self.configuration().standing(connection).generation);
+        let (over, newer) = (overlay.snapshot(), overlay.pending(&ask));
+        drop(overlay);
+        state.pending(&over, newer, &ask).map_err(|error| self.state_failed(&error))
     }
 
     /// A value of sled that cannot be trusted: the feeder ends the process, and the next start rebuilds.

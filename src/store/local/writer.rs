@@ -15,7 +15,7 @@ use super::{
     overlay::Change,
     queue::{AcceptJob, Answer, Job, Kept, RecordJob},
     record::{FORMAT, Kind, StoredGone, encode},
-    row::Slot,
+    row::{RequestRef, Slot},
     shared::Shared,
 };
 use crate::{
@@ -55,6 +55,7 @@ enum Effect {
     Carried {
         event: Box<Event>,
         record: usize,
+        body_bytes: u32,
         answer: Answer<bool>,
     },
     Repeated {
@@ -156,14 +157,14 @@ impl WriterThread {
                 }
                 self.effects.push(Effect::Forgotten { ranges, count, answer });
             }
-            Job::Carry { event, meta, blob, blob_crc, answer } => {
+            Job::Carry { event, meta, blob, blob_crc, body_bytes, answer } => {
                 if self.version(event.seq) != Ok(Some(event.version)) {
                     reply(answer, Ok(false));
                     return;
                 }
                 let parts: Vec<&[u8]> = blob.iter().map(AsRef::as_ref).collect();
                 let record = self.push(Kind::Carried, event.seq, &meta, &parts, blob_crc);
-                self.effects.push(Effect::Carried { event, record, answer });
+                self.effects.push(Effect::Carried { event, record, body_bytes, answer });
             }
             Job::Repeat { records, answer } => {
                 for Kept { kind, format, meta } in records {
@@ -254,8 +255,9 @@ impl WriterThread {
             match effect {
                 Effect::Accepted { job, record, first_seq, at } => {
                     let place = frame.place(&committed, *record);
+                    let request = RequestRef { at: place, body_bytes: length(&job.request.body) };
                     for (index, event) in new_events(job, *first_seq, *at).enumerate() {
-                        overlay.apply(Change::New(event.clone(), place));
+                        overlay.apply(Change::New(event.clone(), request));
                         offers.entry(job.routes[index].connection_id).or_default().push(Offer {
                             event,
                             request: job.body_permit.as_ref().map(|_| Arc::clone(&job.request)),
@@ -273,8 +275,9 @@ impl WriterThread {
                         overlay.apply(Change::Gone(*first, *last));
                     }
                 }
-                Effect::Carried { event, record, .. } => {
-                    overlay.apply(Change::Carried(event.as_ref().clone(), frame.place(&committed, *record)));
+                Effect::Carried { event, record, body_bytes, .. } => {
+                    let request = RequestRef { at: frame.place(&committed, *record), body_bytes: *body_bytes };
+                    overlay.apply(Change::Carried(event.as_ref().clone(), request));
                 }
                 Effect::Configured { configuration, .. } => self.shared.set_configuration(Arc::clone(configuration)),
                 Effect::Repeated { .. } | Effect::Repeat { .. } => {}
@@ -318,6 +321,11 @@ fn reply<T>(answer: Answer<T>, result: Result<T, StoreError>) {
 #[must_use]
 pub(super) const fn payload_ref(place: RecordRef) -> PayloadRef {
     PayloadRef(place.segment, place.offset)
+}
+
+/// Bodies are far below 4 GiB by their limit.
+fn length(body: &[u8]) -> u32 {
+    u32::try_from(body.len()).unwrap_or(u32::MAX)
 }
 
 fn events_of(job: &AcceptJob) -> u32 {

@@ -11,11 +11,11 @@ use super::{
 use crate::{
     clock::Clock,
     domain::{
-        AttemptRecord, AttemptResult, AttemptSummary, AttemptTrigger, ConfigItem, Configuration, ErrorCode, Event,
-        Phase, Request, Seq, Timestamp,
+        AttemptRecord, AttemptResult, AttemptSummary, AttemptTrigger, ConfigItem, Configuration, Connection, ErrorCode,
+        Event, Phase, Request, RequestId, Seq, Timestamp, Unsent,
     },
     store::{
-        Accepted, NewRequest, StoreError, Transition,
+        Accepted, Held, NewRequest, StoreError, Transition,
         conformance::{
             START, Subject,
             kit::{
@@ -61,13 +61,10 @@ impl History {
             Step::Repeat => self.repeat(),
             Step::Try { event, outcome } => self.try_once(*event, outcome),
             Step::Retry { event, later_ms } => self.retry(*event, *later_ms),
-            Step::Cancel { event } => {
-                if let Some(place) = self.pick(*event, |event| !event.phase.is_settled()) {
-                    self.change(moved(&self.events[place], Phase::Cancelled { unsent: None }), None);
-                }
-            }
+            Step::Cancel { event } => self.cancel(*event),
             Step::Stale { event, ahead } => self.stale(*event, *ahead),
             Step::Pause { connection, paused } => self.pause(*connection, *paused),
+            Step::Cut { connection } => self.cut(*connection),
             Step::Advance { ms } => self.set_clock(self.now().plus_ms(*ms)),
             Step::SetBack { ms } => self.set_clock(self.now().minus_ms(*ms)),
             Step::Settle => self.subject.settle(),
@@ -93,10 +90,13 @@ impl History {
 
     fn accept(&mut self, source: u64, connections: &[u64]) {
         let n = self.requests.len() as u64;
-        let new = new_request(
+        let mut new = new_request(
             Request { id: request_id(n, self.now()), source_id: source_id(source), ..request(n) },
             connections,
         );
+        for route in &mut new.routes {
+            route.generation = self.configuration.standing(route.connection_id).generation;
+        }
         let accepted = self.subject.store().accept(new.clone()).wait().unwrap();
         assert_eq!(accepted.events as usize, connections.len());
         assert!(accepted.first_seq >= self.next_seq && (self.opened_again || accepted.first_seq == self.next_seq));
@@ -133,8 +133,29 @@ impl History {
         self.events[place] = event;
     }
 
+    /// Where an event stands, what its connection made of it included.
+    fn phase(&self, event: &Event) -> Phase {
+        event.phase.effective(event.generation, self.configuration.standing(event.connection_id))
+    }
+
+    fn cancel(&mut self, index: Index) {
+        let Some(place) = self.pick(index, |event| !self.phase(event).is_settled()) else { return };
+        let event = &self.events[place];
+        let due_at = event.phase.due_at();
+        // With and without a try that was left.
+        let unsent = due_at.map(|due_at| Unsent { trigger: AttemptTrigger::BulkRetry, due_at });
+        self.change(moved(event, Phase::Cancelled { unsent: unsent.filter(|_| event.seq.is_multiple_of(2)) }), None);
+    }
+
+    fn cut(&mut self, n: u64) {
+        let stored = self.configuration.connections.get(&connection_id(n));
+        let mut next = stored.map_or_else(|| connection(n, 0, None), |stored| stored.as_ref().clone());
+        (next.version, next.generation) = (next.version + 1, next.generation + 1);
+        self.put(next);
+    }
+
     fn try_once(&mut self, index: Index, outcome: &Outcome) {
-        let Some(place) = self.pick(index, |event| !event.phase.is_settled()) else { return };
+        let Some(place) = self.pick(index, |event| !self.phase(event).is_settled()) else { return };
         let event = &self.events[place];
         let (result, phase) = match outcome {
             Outcome::Success => (AttemptResult::Answered { status: 204 }, Phase::Successful),
@@ -167,14 +188,15 @@ impl History {
     }
 
     fn retry(&mut self, index: Index, later_ms: u64) {
-        let Some(place) = self.pick(index, |event| !matches!(event.phase, Phase::Ready { .. })) else { return };
+        let Some(place) = self.pick(index, |event| !matches!(self.phase(event), Phase::Ready { .. })) else { return };
         let event = &self.events[place];
+        let standing = self.configuration.standing(event.connection_id);
         let phase = Phase::Ready {
             due_at: self.now().plus_ms(later_ms),
             trigger: AttemptTrigger::Manual,
-            automatic_due: event.next_attempt_at(crate::domain::Standing::default()),
+            automatic_due: event.next_attempt_at(standing),
         };
-        self.change(moved(event, phase), None);
+        self.change(Event { generation: standing.generation, ..moved(event, phase) }, None);
     }
 
     fn stale(&mut self, index: Index, ahead: u32) {
@@ -188,8 +210,13 @@ impl History {
     }
 
     fn pause(&mut self, n: u64, paused: bool) {
-        let stored = self.configuration.connections.get(&connection_id(n)).map_or(0, |stored| stored.version);
-        let item = ConfigItem::Connection(connection(n, stored + 1, paused.then(|| self.now())));
+        let stored = self.configuration.connections.get(&connection_id(n));
+        let (version, generation) = stored.map_or((0, 0), |stored| (stored.version, stored.generation));
+        self.put(Connection { generation, ..connection(n, version + 1, paused.then(|| self.now())) });
+    }
+
+    fn put(&mut self, connection: Connection) {
+        let item = ConfigItem::Connection(connection);
         self.configuration.put(item.clone());
         let answered = self.subject.store().put_config(vec![item]).wait().unwrap();
         assert!(answered.items().eq(self.configuration.items()));
@@ -238,7 +265,10 @@ impl History {
 
     fn compare_queue(&self, n: u64, due_before: Timestamp, limit: usize) {
         let later = |event: &&Event| matches!(event.phase, Phase::Waiting { due_at } if due_at > due_before);
-        let of_connection = || self.events.iter().filter(|event| event.connection_id == connection_id(n));
+        let standing = self.configuration.standing(connection_id(n));
+        let is_ours =
+            |event: &&Event| event.connection_id == connection_id(n) && event.generation == standing.generation;
+        let of_connection = || self.events.iter().filter(is_ours);
         let mut expected: Vec<&Event> =
             of_connection().filter(|event| !event.phase.is_settled() && !later(event)).collect();
         expected.sort_by_key(|event| event.queue_key());
@@ -251,5 +281,15 @@ impl History {
         let page = store.pending(connection_id(n), due_before, None, limit).unwrap();
         assert_eq!(page.next_due, of_connection().filter(later).filter_map(|event| event.phase.due_at()).min());
         assert!(page.next_seq >= self.next_seq, "{} is below {}", page.next_seq, self.next_seq);
+        let bodies = |request: RequestId| {
+            let of = |(new, _): &&(NewRequest, Accepted)| new.request.id == request;
+            self.requests.iter().find(of).map_or(0, |(new, _)| new.request.body.len() as u64)
+        };
+        let held = Held {
+            events: expected.len() as u64,
+            body_bytes: expected.iter().map(|event| bodies(event.request_id)).sum(),
+            oldest_at: expected.iter().map(|event| event.created_at).min(),
+        };
+        assert_eq!(store.held(connection_id(n), due_before), Ok(held), "connection {n} at {due_before}");
     }
 }

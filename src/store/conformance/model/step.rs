@@ -28,6 +28,8 @@ pub(super) enum Step {
     Stale { event: Index, ahead: u32 },
     /// A connection is made, paused or unpaused.
     Pause { connection: u64, paused: bool },
+    /// A connection is disabled, and enabled again: what it has pending is cancelled.
+    Cut { connection: u64 },
     /// Time passes.
     Advance { ms: u64 },
     /// The machine's clock is set back.
@@ -86,6 +88,7 @@ fn steps() -> impl Strategy<Value = Step> {
         4 => event().prop_map(|event| Step::Cancel { event }),
         2 => (event(), 0..3u32).prop_map(|(event, ahead)| Step::Stale { event, ahead }),
         5 => (0..CONNECTIONS, any::<bool>()).prop_map(|(connection, paused)| Step::Pause { connection, paused }),
+        2 => (0..CONNECTIONS).prop_map(|connection| Step::Cut { connection }),
         10 => (0..1_500u64).prop_map(|ms| Step::Advance { ms }),
         1 => (0..3_000u64).prop_map(|ms| Step::SetBack { ms }),
         3 => Just(Step::Settle),

@@ -83,14 +83,14 @@ pub enum StoredItem {
 /// What sources, destinations and connections have in common.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Common {
-    id: [u8; 16],
-    name: String,
-    description: Option<String>,
-    disabled_at: Option<i64>,
-    deleted_at: Option<i64>,
-    created_at: i64,
-    updated_at: i64,
-    version: u32,
+    pub(super) id: [u8; 16],
+    pub(super) name: String,
+    pub(super) description: Option<String>,
+    pub(super) disabled_at: Option<i64>,
+    pub(super) deleted_at: Option<i64>,
+    pub(super) created_at: i64,
+    pub(super) updated_at: i64,
+    pub(super) version: u32,
 }
 
 /// Where a destination is.

@@ -12,7 +12,7 @@ use crate::domain::{
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum StoredPhase {
+pub(super) enum StoredPhase {
     Ready { due_at: i64, trigger: StoredTrigger, automatic_due: Option<i64> },
     Waiting { due_at: i64 },
     Successful,
@@ -21,7 +21,7 @@ enum StoredPhase {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum StoredTrigger {
+pub(super) enum StoredTrigger {
     Initial,
     Automatic,
     Manual,
@@ -30,38 +30,38 @@ enum StoredTrigger {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum StoredStatus {
+pub(super) enum StoredStatus {
     Successful,
     Failed,
     Cancelled,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct StoredSummary {
-    trigger: StoredTrigger,
-    resumed: bool,
-    status: StoredStatus,
-    started_at: i64,
-    latency_ms: u32,
-    response: Option<u16>,
+pub(super) struct StoredSummary {
+    pub(super) trigger: StoredTrigger,
+    pub(super) resumed: bool,
+    pub(super) status: StoredStatus,
+    pub(super) started_at: i64,
+    pub(super) latency_ms: u32,
+    pub(super) response: Option<u16>,
     /// 0 when the answer was complete.
-    error: u8,
+    pub(super) error: u8,
 }
 
 /// An event's row, whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredEvent {
-    request: [u8; 16],
-    index: u16,
-    connection: [u8; 16],
-    source: [u8; 16],
-    destination: [u8; 16],
-    created_at: i64,
-    version: u32,
-    phase: StoredPhase,
-    generation: u32,
-    automatic_used: u32,
-    attempts: Vec<StoredSummary>,
+    pub(super) request: [u8; 16],
+    pub(super) index: u16,
+    pub(super) connection: [u8; 16],
+    pub(super) source: [u8; 16],
+    pub(super) destination: [u8; 16],
+    pub(super) created_at: i64,
+    pub(super) version: u32,
+    pub(super) phase: StoredPhase,
+    pub(super) generation: u32,
+    pub(super) automatic_used: u32,
+    pub(super) attempts: Vec<StoredSummary>,
 }
 
 /// An event after an attempt, with the attempt's details.

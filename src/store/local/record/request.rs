@@ -13,20 +13,20 @@ use crate::domain::{
 /// Everything of a request but its body, which is the record's blob. Borrows when it is written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredRequest<'a> {
-    id: [u8; 16],
-    source: [u8; 16],
-    received_at: i64,
-    method: Cow<'a, str>,
-    path: Cow<'a, str>,
-    query: Option<Cow<'a, str>>,
-    headers: Cow<'a, [(String, Bytes)]>,
-    client_ip: Option<IpAddr>,
-    body_truncated: bool,
+    pub(super) id: [u8; 16],
+    pub(super) source: [u8; 16],
+    pub(super) received_at: i64,
+    pub(super) method: Cow<'a, str>,
+    pub(super) path: Cow<'a, str>,
+    pub(super) query: Option<Cow<'a, str>>,
+    pub(super) headers: Cow<'a, [(String, Bytes)]>,
+    pub(super) client_ip: Option<IpAddr>,
+    pub(super) body_truncated: bool,
     /// Connection and destination of each event, and the connection's generation, in order.
-    routes: Vec<([u8; 16], [u8; 16], u32)>,
+    pub(super) routes: Vec<([u8; 16], [u8; 16], u32)>,
     /// Connections that made no event, and why.
-    ignored: Vec<([u8; 16], u8)>,
-    rejection: Option<u8>,
+    pub(super) ignored: Vec<([u8; 16], u8)>,
+    pub(super) rejection: Option<u8>,
 }
 
 impl<'a> StoredRequest<'a> {

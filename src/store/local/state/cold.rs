@@ -55,7 +55,10 @@ impl ColdRow {
         Self {
             request_id: event.request_id,
             index: event.index,
-            request_at: row.request_at.or_else(|| stored.and_then(|stored| stored.request_at)),
+            request_at: row
+                .request_at
+                .map(|request| request.at)
+                .or_else(|| stored.and_then(|stored| stored.request_at)),
             trigger,
             automatic_due,
             automatic_used: event.automatic_used,

@@ -15,6 +15,9 @@ pub enum StateError {
         /// What does not fit.
         why: String,
     },
+    /// A whole value of a format that is not written any more.
+    #[error("state in {dir} was written by an older hookgate", dir = .0.display())]
+    Older(PathBuf),
     /// The operating system refused.
     #[error("state in {dir} cannot be read or written: {why}", dir = dir.display())]
     Io {

@@ -23,6 +23,8 @@ pub(super) struct HotRow {
     pub(super) due: Option<Timestamp>,
     pub(super) attempts: u32,
     pub(super) version: u32,
+    /// Of its request's body.
+    pub(super) body_bytes: u32,
 }
 
 /// A slot as the columns have it.
@@ -52,6 +54,7 @@ pub(super) struct Hot {
     due: Vec<i64>,
     attempts: Vec<u32>,
     version: Vec<u32>,
+    body_bytes: Vec<u32>,
 }
 
 impl Hot {
@@ -79,6 +82,7 @@ impl Hot {
             hot.due.push(row.and_then(|row| row.due).map_or(0, Timestamp::ms));
             hot.attempts.push(row.map_or(0, |row| row.attempts));
             hot.version.push(row.map_or(0, |row| row.version));
+            hot.body_bytes.push(row.map_or(0, |row| row.body_bytes));
         }
         hot
     }
@@ -102,6 +106,7 @@ impl Hot {
                     .then(|| Timestamp::from_ms(self.due[slot])),
                 attempts: self.attempts[slot],
                 version: self.version[slot],
+                body_bytes: self.body_bytes[slot],
             }),
         }
     }
@@ -127,6 +132,7 @@ impl Hot {
             combination: usize::from(code - CODE_FIRST),
             created: Timestamp::from_ms(self.created[at]),
             due: Timestamp::from_ms(self.due[at]),
+            body_bytes: self.body_bytes[at],
         })
     }
 
@@ -153,6 +159,7 @@ impl Hot {
         let ahead =
             self.version.iter().zip(&self.attempts).map(|(version, tries)| i64::from(*version) - i64::from(*tries));
         writer.column(&ahead.collect::<Vec<_>>());
+        writer.column(&self.body_bytes.iter().map(|bytes| i64::from(*bytes)).collect::<Vec<_>>());
         writer.into_bytes()
     }
 
@@ -201,7 +208,8 @@ impl Hot {
         let attempts = narrow::<u32>(reader.column(used)?)?;
         let ahead = reader.column(used)?.into_iter().zip(&attempts);
         let version = narrow(ahead.map(|(ahead, tries)| ahead.wrapping_add(i64::from(*tries))).collect())?;
-        let mut hot = Self { ids, combinations, codes, created, last, due, attempts, version };
+        let body_bytes = narrow(reader.column(used)?)?;
+        let mut hot = Self { ids, combinations, codes, created, last, due, attempts, version, body_bytes };
         hot.clear_unused();
         Ok(hot)
     }
@@ -231,4 +239,6 @@ pub(super) struct LiveSlot {
     pub(super) created: Timestamp,
     /// Zero when settled.
     pub(super) due: Timestamp,
+    /// Of its request's body.
+    pub(super) body_bytes: u32,
 }

@@ -6,9 +6,11 @@
 use super::error::Corrupt;
 use crate::domain::{Seq, Timestamp};
 
-/// The only format of values so far.
-const FORMAT: u8 = 1;
+/// The format of every value. There is no conversion: a state of another one is rebuilt from the journal.
+const FORMAT: u8 = 2;
 const CRC_BYTES: usize = 4;
+/// What is said of a whole value of an older format.
+pub(super) const OLDER: Corrupt = Corrupt("it was written by an older hookgate");
 
 /// Columns of a block.
 pub(super) const HOT: u8 = b'h';
@@ -49,32 +51,36 @@ pub(super) fn meta(name: &str) -> Vec<u8> {
     [&[META], name.as_bytes()].concat()
 }
 
-/// Ready and waiting events lie apart: waiting ones are read up to a moment, ready ones whatever their due time.
+/// Generations of a connection lie apart, so that events it cut are never read again. So do ready and waiting events:
+/// waiting ones are read up to a moment, ready ones whatever their due time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct DueKey {
     pub(super) connection: u32,
+    pub(super) generation: u32,
     pub(super) waiting: bool,
     pub(super) due: Timestamp,
     pub(super) seq: Seq,
 }
 
 impl DueKey {
-    pub(super) fn bytes(self) -> [u8; 22] {
-        let mut key = [DUE; 22];
+    pub(super) fn bytes(self) -> [u8; 26] {
+        let mut key = [DUE; 26];
         key[1..5].copy_from_slice(&self.connection.to_be_bytes());
-        key[5] = u8::from(self.waiting);
-        key[6..14].copy_from_slice(&(self.due.ms().cast_unsigned() ^ (1 << 63)).to_be_bytes());
-        key[14..].copy_from_slice(&self.seq.to_be_bytes());
+        key[5..9].copy_from_slice(&self.generation.to_be_bytes());
+        key[9] = u8::from(self.waiting);
+        key[10..18].copy_from_slice(&(self.due.ms().cast_unsigned() ^ (1 << 63)).to_be_bytes());
+        key[18..].copy_from_slice(&self.seq.to_be_bytes());
         key
     }
 
     pub(super) fn parse(key: &[u8]) -> Option<Self> {
-        let key: &[u8; 22] = key.try_into().ok()?;
+        let key: &[u8; 26] = key.try_into().ok()?;
         Some(Self {
             connection: u32::from_be_bytes(key[1..5].try_into().ok()?),
-            waiting: key[5] == 1,
-            due: Timestamp::from_ms((u64::from_be_bytes(key[6..14].try_into().ok()?) ^ (1 << 63)).cast_signed()),
-            seq: u64::from_be_bytes(key[14..].try_into().ok()?),
+            generation: u32::from_be_bytes(key[5..9].try_into().ok()?),
+            waiting: key[9] == 1,
+            due: Timestamp::from_ms((u64::from_be_bytes(key[10..18].try_into().ok()?) ^ (1 << 63)).cast_signed()),
+            seq: u64::from_be_bytes(key[18..].try_into().ok()?),
         })
     }
 }
@@ -97,6 +103,7 @@ pub(super) fn unseal<'a>(key: &[u8], value: &'a [u8]) -> Result<&'a [u8], Corrup
     }
     match content.split_first() {
         Some((&FORMAT, body)) => Ok(body),
+        Some((older, _)) if *older < FORMAT => Err(OLDER),
         _ => Err(Corrupt("its format is unknown")),
     }
 }
@@ -119,7 +126,7 @@ mod tests {
 
     #[test]
     fn due_keys_sort_as_the_queue_does_even_before_1970() {
-        let key = |due, seq| DueKey { connection: 7, waiting: true, due: Timestamp::from_ms(due), seq };
+        let key = |due, seq| DueKey { connection: 7, generation: 2, waiting: true, due: Timestamp::from_ms(due), seq };
         let keys = [key(-5, 9), key(0, 3), key(0, 4), key(1 << 40, 0)];
         assert!(keys.windows(2).all(|two| two[0].bytes() < two[1].bytes()));
         assert!(keys.iter().all(|key| DueKey::parse(&key.bytes()) == Some(*key)));

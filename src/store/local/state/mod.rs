@@ -11,7 +11,7 @@
 //! | `zone` | what memory keeps of a block |
 //! | `view` | reading one block, hot and cold of the same moment |
 //! | `write`, `durable` | replacing blocks; making them survive |
-//! | `lookup`, `plan`, `query`, `pending` | answers |
+//! | `lookup`, `plan`, `query`, `pending`, `held` | answers |
 //!
 //! Here alone sled is imported.
 
@@ -21,6 +21,7 @@ mod combination;
 mod durable;
 mod error;
 mod handles;
+mod held;
 mod hot;
 mod keys;
 mod lookup;
@@ -34,7 +35,7 @@ mod write;
 mod zone;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::Arc,
@@ -46,10 +47,12 @@ use parking_lot::{Mutex, RwLock};
 use self::{error::Corrupt, handles::Handles, hot::Hot, zone::Zone};
 pub use self::{
     error::StateError,
-    pending::{PendingAsk, PendingRows},
+    held::HeldAsk,
+    pending::{Newer, PendingAsk, PendingRows},
     plan::Asking,
     zone::BlockSummary,
 };
+use crate::domain::{ConnectionId, Standing};
 
 /// How often sled writes what it gathered, in milliseconds. *Motive:* its default; the checkpoint flushes what must not be lost.
 const FLUSH_EVERY_MS: u64 = 500;
@@ -160,13 +163,24 @@ impl State {
         Ok(())
     }
 
-    /// Figures of every folded block, in order.
+    /// Figures of every folded block, in order; `standing` tells what a connection's state makes of its events.
     #[must_use]
-    pub fn blocks(&self) -> Vec<BlockSummary> {
-        self.zones.read().iter().map(|(block, zone)| zone.summary(*block)).collect()
+    pub fn blocks(&self, standing: &dyn Fn(ConnectionId) -> Standing) -> Vec<BlockSummary> {
+        let zones = self.zones.read();
+        let handles = self.handles.read();
+        let mut known = HashMap::new();
+        let mut generation = |connection: u32| {
+            *known.entry(connection).or_insert_with(|| {
+                handles.id(connection).map_or(0, |id| standing(ConnectionId::from_bits(id)).generation)
+            })
+        };
+        zones.iter().map(|(block, zone)| zone.summary(*block, &mut generation)).collect()
     }
 
     fn damaged(&self, key: &[u8], corrupt: Corrupt) -> StateError {
+        if corrupt == keys::OLDER {
+            return StateError::Older(self.dir.clone());
+        }
         StateError::Damaged { dir: self.dir.clone(), key: keys::describe(key), why: corrupt.0.to_owned() }
     }
 

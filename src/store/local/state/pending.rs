@@ -1,30 +1,44 @@
 //! The queue of a connection: three streams in order of (due, seq), merged.
 //!
 //! New events wait since they were created, so order of seq is their order: zones lead to them. Waiting ones, and ready ones that
-//! became due at another time, have keys. What the overlay has is sorted when asked; a slot it has is left out of the others.
+//! became due at another time, have keys. What the overlay has
+//! comes sorted from its backlog; a slot it has is left out of the others.
 
 use std::ops::Bound;
 
 use super::{State, StateError, combination::Stored, error::Corrupt, keys::DueKey};
 use crate::{
-    domain::{ConnectionId, Event, Phase, Seq, Timestamp},
-    store::local::row::{BLOCK_SLOTS, Overlaid, Row, Slot, block_of, slot_of},
+    domain::{ConnectionId, Seq, Timestamp},
+    store::local::row::{BLOCK_SLOTS, Overlaid, Row, block_of, slot_of},
 };
 
 /// A place in the queue.
 type Place = (Timestamp, Seq);
+/// A connection's handle and its generation: older events are none of its queue.
+type Queue = (u32, u32);
 
 /// Which stretch of a connection's queue.
 #[derive(Debug, Clone, Copy)]
 pub struct PendingAsk {
     /// Whose queue.
     pub connection: ConnectionId,
+    /// Its generation: older events are cancelled, and none of its queue.
+    pub generation: u32,
     /// Waiting ones count when due at or before; ready ones always.
     pub due_before: Timestamp,
     /// Only what stands behind this place.
     pub from: Option<(Timestamp, Seq)>,
     /// At most so many.
     pub limit: usize,
+}
+
+/// What an overlay has of a stretch of a connection's queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Newer {
+    /// By (due, seq): all that were asked for and one more, or as many as there are.
+    pub places: Vec<(Timestamp, Seq)>,
+    /// When the first waiting one is due after the moment asked for.
+    pub next_due: Option<Timestamp>,
 }
 
 /// A stretch of a connection's queue.
@@ -39,33 +53,23 @@ pub struct PendingRows {
 }
 
 impl State {
-    /// Pending events of a connection, as `Store::pending` has it.
+    /// Pending events of a connection, as `Store::pending` has it; `newer` is the overlay's part of them.
     ///
     /// # Errors
     ///
     /// `Damaged` or `Io` when a block that has some cannot be read.
-    pub fn pending(&self, over: &Overlaid, ask: &PendingAsk) -> Result<PendingRows, StateError> {
-        let (mut newer, mut next_due) = (Vec::new(), None);
-        for row in over.values().flat_map(|slots| slots.values()) {
-            match row {
-                Slot::Row(row) if row.event.connection_id == ask.connection => match standing(&row.event, ask) {
-                    Standing::Counts(place) => newer.push(place),
-                    Standing::Later(due) => next_due = earliest(next_due, Some(due)),
-                    Standing::No => {}
-                },
-                Slot::Row(_) | Slot::Gone => {}
-            }
-        }
-        newer.sort_unstable();
-        let mut streams: Vec<Stream<'_>> = vec![Box::new(newer.into_iter().map(Ok))];
+    pub fn pending(&self, over: &Overlaid, newer: Newer, ask: &PendingAsk) -> Result<PendingRows, StateError> {
+        let Newer { places, mut next_due } = newer;
+        let mut streams: Vec<Stream<'_>> = vec![Box::new(places.into_iter().map(Ok))];
         let handle = self.handles.read().get(ask.connection.bits());
         if let Some(connection) = handle {
-            let key = |waiting, due, seq| DueKey { connection, waiting, due, seq };
+            let generation = ask.generation;
+            let key = |waiting, due, seq| DueKey { connection, generation, waiting, due, seq };
             let after = |waiting| match ask.from {
                 Some((due, seq)) => Bound::Excluded(key(waiting, due, seq)),
                 None => Bound::Included(key(waiting, Timestamp::from_ms(i64::MIN), 0)),
             };
-            streams.push(Box::new(self.ready_when_created(over, connection, ask.from)));
+            streams.push(Box::new(self.ready_when_created(over, (connection, generation), ask.from)));
             streams.push(self.keyed(over, after(false), key(false, Timestamp::MAX, Seq::MAX)));
             streams.push(self.keyed(over, after(true), key(true, ask.due_before, Seq::MAX)));
             let later = Bound::Excluded(key(true, ask.due_before, Seq::MAX));
@@ -84,27 +88,27 @@ impl State {
     fn ready_when_created<'a>(
         &'a self,
         over: &'a Overlaid,
-        connection: u32,
+        queue: Queue,
         from: Option<Place>,
     ) -> impl Iterator<Item = Result<Place, StateError>> + 'a {
         let mut next = Some(0);
         let blocks = std::iter::from_fn(move || {
-            let block = self.ready_block(next?, connection, from)?;
+            let block = self.ready_block(next?, queue, from)?;
             next = block.checked_add(1);
             Some(block)
         });
-        blocks.flat_map(move |block| match self.ready_in(block, over, connection, from) {
+        blocks.flat_map(move |block| match self.ready_in(block, over, queue, from) {
             Ok(places) => places.into_iter().map(Ok).collect(),
             Err(error) => vec![Err(error)],
         })
     }
 
     /// The first block at or after one that may have ready events of a connection behind a place.
-    fn ready_block(&self, first: u64, connection: u32, from: Option<Place>) -> Option<u64> {
+    fn ready_block(&self, first: u64, (connection, generation): Queue, from: Option<Place>) -> Option<u64> {
         let zones = self.zones.read();
         let mut blocks = zones.range(first..).filter(|(_, zone)| {
             from.is_none_or(|(due, _)| zone.created.1 >= due)
-                && zone.combinations.iter().any(|(one, _)| one.connection == connection && one.stored == Stored::Ready)
+                && zone.queued(connection, generation).iter().any(|queued| !queued.waiting)
         });
         blocks.next().map(|(block, _)| *block)
     }
@@ -113,14 +117,14 @@ impl State {
         &self,
         block: u64,
         over: &Overlaid,
-        connection: u32,
+        queue: Queue,
         from: Option<Place>,
     ) -> Result<Vec<Place>, StateError> {
         let Some(hot) = self.view(block).hot()? else { return Ok(Vec::new()) };
         let overlay = over.get(&block);
         let ours = hot.live().filter(|live| {
             let one = hot.combinations()[live.combination];
-            one.connection == connection
+            (one.connection, one.generation) == queue
                 && one.stored == Stored::Ready
                 && live.due == live.created
                 && overlay.is_none_or(|overlay| !overlay.contains_key(&live.slot))
@@ -149,24 +153,6 @@ impl State {
 
 /// Places in order.
 type Stream<'a> = Box<dyn Iterator<Item = Result<Place, StateError>> + 'a>;
-
-/// Where an event stands with regard to what is asked.
-enum Standing {
-    Counts(Place),
-    /// It waits beyond the moment asked for.
-    Later(Timestamp),
-    No,
-}
-
-fn standing(event: &Event, ask: &PendingAsk) -> Standing {
-    let place = match event.phase {
-        Phase::Ready { due_at, .. } => (due_at, event.seq),
-        Phase::Waiting { due_at } if due_at > ask.due_before => return Standing::Later(due_at),
-        Phase::Waiting { due_at } => (due_at, event.seq),
-        Phase::Successful | Phase::Failed | Phase::Cancelled { .. } => return Standing::No,
-    };
-    if ask.from.is_none_or(|from| place > from) { Standing::Counts(place) } else { Standing::No }
-}
 
 fn earliest(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
     one.into_iter().chain(other).min()

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     domain::{ConnectionId, DestinationId, Event, Phase, RequestId, SourceId, Unsent},
-    store::local::row::{BLOCK_SLOTS, Row},
+    store::local::row::{BLOCK_SLOTS, RequestRef, Row},
 };
 
 /// A block held still. Short-lived, and never two in one thread: the writer waits for it.
@@ -123,7 +123,8 @@ impl View<'_> {
             automatic_used: cold.automatic_used,
             attempts: cold.attempts.clone(),
         };
-        Ok(Row { event, request_at: cold.request_at, attempts_at: cold.attempts_at.clone() })
+        let request_at = cold.request_at.map(|at| RequestRef { at, body_bytes: hot.body_bytes });
+        Ok(Row { event, request_at, attempts_at: cold.attempts_at.clone() })
     }
 }
 

@@ -15,8 +15,8 @@ use super::{
     zone::{Zone, widen},
 };
 use crate::{
-    domain::{Event, Seq, Timestamp},
-    store::local::row::{BLOCK_SLOTS, Slot, block_of, slot_of},
+    domain::{Seq, Timestamp},
+    store::local::row::{BLOCK_SLOTS, Row, Slot, block_of, slot_of},
 };
 
 /// Parts of a block.
@@ -65,7 +65,7 @@ impl State {
             match change {
                 Slot::Gone => (*state, *cold) = (HotSlot::Gone, None),
                 Slot::Row(row) => {
-                    *state = HotSlot::Live(hot_row(&row.event, &mut staged));
+                    *state = HotSlot::Live(hot_row(row, state, &mut staged));
                     *cold = Some(ColdRow::merge(row, cold.as_ref()));
                     draft.ids = Some(widen(draft.ids, row.event.request_id.time()));
                 }
@@ -157,8 +157,14 @@ impl State {
     }
 }
 
-fn hot_row(event: &Event, staged: &mut Staged<'_>) -> HotRow {
+/// The columns' share of a row over what was in its slot.
+fn hot_row(row: &Row, before: &HotSlot, staged: &mut Staged<'_>) -> HotRow {
+    let event = &row.event;
     let last = event.attempts.last();
+    let as_it_was = match before {
+        HotSlot::Live(before) => before.body_bytes,
+        HotSlot::Never | HotSlot::Gone => 0,
+    };
     HotRow {
         combination: Combination {
             connection: staged.intern(event.connection_id.bits()),
@@ -175,6 +181,7 @@ fn hot_row(event: &Event, staged: &mut Staged<'_>) -> HotRow {
         // Attempts are counted in 32 bits everywhere: ids have room for no more.
         attempts: u32::try_from(event.attempts.len()).unwrap_or(u32::MAX),
         version: event.version,
+        body_bytes: row.request_at.map_or(as_it_was, |request| request.body_bytes),
     }
 }
 
@@ -182,11 +189,11 @@ fn hot_row(event: &Event, staged: &mut Staged<'_>) -> HotRow {
 fn due_keys(block: u64, hot: &Hot) -> BTreeSet<DueKey> {
     let mut keys = BTreeSet::new();
     for live in hot.live() {
-        let Combination { connection, stored, .. } = hot.combinations()[live.combination];
+        let Combination { connection, generation, stored, .. } = hot.combinations()[live.combination];
         let waiting = stored == Stored::Waiting;
         if waiting || (stored == Stored::Ready && live.due != live.created) {
             let seq = block * BLOCK_SLOTS + u64::from(live.slot);
-            keys.insert(DueKey { connection, waiting, due: live.due, seq });
+            keys.insert(DueKey { connection, generation, waiting, due: live.due, seq });
         }
     }
     keys

@@ -1,8 +1,11 @@
 //! Zones: what memory keeps of each block, so that most questions never open it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use super::{combination::Combination, hot::Hot};
+use super::{
+    combination::{Combination, Stored},
+    hot::{Hot, LiveSlot},
+};
 use crate::domain::Timestamp;
 
 /// Figures of a block for retention.
@@ -14,7 +17,7 @@ pub struct BlockSummary {
     pub created_min: Timestamp,
     /// Events that are not gone.
     pub live: u64,
-    /// Of these, the ones not settled.
+    /// Of these, the ones not settled: neither by themselves nor because their connection cut them.
     pub pending: u64,
 }
 
@@ -27,6 +30,48 @@ pub(super) struct Zone {
     pub(super) ids: (Timestamp, Timestamp),
     /// How many events there are of each combination: exact.
     pub(super) combinations: Box<[(Combination, u16)]>,
+    /// Its pending events by queue, sorted.
+    queues: Box<[Queued]>,
+}
+
+/// What a block has of one queue, or of one whose generation has passed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Queued {
+    connection: u32,
+    generation: u32,
+    pub(super) waiting: bool,
+    pub(super) count: u16,
+    /// Of their requests' bodies.
+    pub(super) body_bytes: u64,
+    /// When the oldest was created.
+    pub(super) oldest: Timestamp,
+    /// Earliest and latest due time.
+    pub(super) due: (Timestamp, Timestamp),
+}
+
+impl Queued {
+    fn of(combination: Combination, live: LiveSlot) -> Self {
+        Self {
+            connection: combination.connection,
+            generation: combination.generation,
+            waiting: combination.stored == Stored::Waiting,
+            count: 0,
+            body_bytes: 0,
+            oldest: live.created,
+            due: (live.due, live.due),
+        }
+    }
+
+    fn key(&self) -> (u32, u32, bool) {
+        (self.connection, self.generation, self.waiting)
+    }
+
+    fn add(&mut self, live: LiveSlot) {
+        self.count += 1;
+        self.body_bytes += u64::from(live.body_bytes);
+        self.oldest = self.oldest.min(live.created);
+        self.due = widen(Some(self.due), live.due);
+    }
 }
 
 impl Zone {
@@ -34,7 +79,13 @@ impl Zone {
     pub(super) fn of(hot: &Hot) -> Option<Self> {
         let mut counts = HashMap::<usize, u16>::new();
         let mut created: Option<(Timestamp, Timestamp)> = None;
+        let mut queues = BTreeMap::new();
         for live in hot.live() {
+            let combination = hot.combinations()[live.combination];
+            if combination.stored.is_pending() {
+                let none = Queued::of(combination, live);
+                queues.entry(none.key()).or_insert(none).add(live);
+            }
             *counts.entry(live.combination).or_default() += 1;
             created = Some(widen(created, live.created));
         }
@@ -42,16 +93,25 @@ impl Zone {
         // A block with events has a range; without one every time may be in it.
         let ids = hot.ids.unwrap_or((Timestamp::from_ms(i64::MIN), Timestamp::MAX));
         let combinations = counts.into_iter().map(|(at, count)| (hot.combinations()[at], count)).collect();
-        Some(Self { created, ids, combinations })
+        Some(Self { created, ids, combinations, queues: queues.into_values().collect() })
     }
 
-    pub(super) fn summary(&self, block: u64) -> BlockSummary {
-        let pending = self.combinations.iter().filter(|(combination, _)| combination.stored.is_pending());
+    /// What it has of a connection's queue: of what is ready and of what waits.
+    pub(super) fn queued(&self, connection: u32, generation: u32) -> &[Queued] {
+        let before = |queued: &Queued| (queued.connection, queued.generation) < (connection, generation);
+        let rest = &self.queues[self.queues.partition_point(before)..];
+        let ours = rest.iter().take_while(|queued| (queued.connection, queued.generation) == (connection, generation));
+        &rest[..ours.count()]
+    }
+
+    /// `generation` tells a connection's by its handle.
+    pub(super) fn summary(&self, block: u64, generation: &mut impl FnMut(u32) -> u32) -> BlockSummary {
+        let pending = self.queues.iter().filter(|queued| queued.generation >= generation(queued.connection));
         BlockSummary {
             block,
             created_min: self.created.0,
             live: self.combinations.iter().map(|(_, count)| u64::from(*count)).sum(),
-            pending: pending.map(|(_, count)| u64::from(*count)).sum(),
+            pending: pending.map(|queued| u64::from(queued.count)).sum(),
         }
     }
 }

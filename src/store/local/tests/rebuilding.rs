@@ -3,7 +3,10 @@
 use std::fs;
 
 use super::kit::{LocalSubject, accept, accept_all, connection, copy_all, everything, files, finish, finish_all, now};
-use crate::store::{EventFilter, Store, conformance::Subject};
+use crate::{
+    domain::{AttemptRecord, AttemptStatus, AttemptSummary, AttemptTrigger, Event, Phase, Unsent},
+    store::{EventFilter, Store, Transition, conformance::Subject},
+};
 
 /// Events in every state, over several blocks and segments, some changed after they were folded.
 fn filled() -> LocalSubject {
@@ -13,19 +16,38 @@ fn filled() -> LocalSubject {
     let rest = first.split_off(1_300);
     finish_all(store.as_ref(), first, now(&subject), 200);
     subject.settle();
-    finish_all(store.as_ref(), rest.into_iter().step_by(3).collect(), now(&subject), 500);
+    let mut rest = finish_all(store.as_ref(), rest.into_iter().step_by(3).collect(), now(&subject), 500);
+    give_up(store.as_ref(), rest.pop().unwrap());
     subject
+}
+
+/// Records a resumed try that no longer counted, and one that will not be made.
+fn give_up(store: &dyn Store, mut event: Event) {
+    event.version += 1;
+    event.generation = 3;
+    event.attempts.push(AttemptSummary {
+        trigger: AttemptTrigger::Unpause,
+        resumed: true,
+        status: AttemptStatus::Cancelled,
+        ..event.attempts[0]
+    });
+    let due_at = event.created_at.plus_ms(1);
+    event.phase = Phase::Cancelled { unsent: Some(Unsent { trigger: AttemptTrigger::BulkRetry, due_at }) };
+    store.record(Transition { event, attempt: Some(AttemptRecord::default()) }).wait().unwrap();
 }
 
 fn survives(tamper: impl FnOnce(&std::path::Path)) {
     let mut subject = filled();
     let before = everything(subject.store().as_ref());
+    assert!(before.iter().any(|line| line.contains("resumed: true") && line.contains("generation: 3")));
     let queue = subject.store().pending(connection(), now(&subject), None, 5_000).unwrap();
+    let held = subject.store().held(connection(), now(&subject));
     tamper(subject.close());
     subject.open();
     assert_eq!(everything(subject.store().as_ref()), before);
     let again = subject.store().pending(connection(), now(&subject), None, 5_000).unwrap();
     assert_eq!(again.events, queue.events);
+    assert_eq!(subject.store().held(connection(), now(&subject)), held);
     // What comes after is numbered after what was there, and is found beside it.
     let event = accept(subject.store().as_ref(), 10);
     finish(subject.store().as_ref(), event, now(&subject), 200);

@@ -4,9 +4,9 @@ use std::{fs, time::Duration};
 
 use super::kit::{LocalSubject, accept, accept_all, connection, everything, files, finish, finish_all, now};
 use crate::{
-    domain::Event,
+    domain::{ConfigItem, Connection, Event, EventStatus},
     store::{
-        EventFilter, StoreError,
+        EventFilter, Store, StoreError,
         conformance::{Subject, kit as requests},
     },
 };
@@ -74,18 +74,48 @@ fn what_still_waits_is_carried_forward_whole() {
     subject.clock().advance_ms(2 * DAY_MS);
     accept(subject.store().as_ref(), 10);
     subject.settle();
+    let held = subject.store().held(connection(), now(&subject)).unwrap();
+    assert_eq!((held.events, held.body_bytes), (waiting.len() as u64 + 1, waiting.len() as u64 * 500 + 10));
     subject.local().retain_now().unwrap();
     let left = subject.store().stats().journal_bytes;
     assert!(left * 5 <= full, "{left} of {full} bytes are left");
     let kept = everything(subject.store().as_ref());
     assert_eq!(kept.len(), waiting.len() + 1);
     assert_eq!(kept[..waiting.len()], before);
+    assert_eq!(subject.store().held(connection(), now(&subject)), Ok(held));
     rebuild(&mut subject);
+    assert_eq!(subject.store().held(connection(), now(&subject)), Ok(held));
     assert_eq!(everything(subject.store().as_ref()), kept);
     let queue = subject.store().pending(connection(), now(&subject), None, 1_000).unwrap();
     assert_eq!(queue.events.len(), waiting.len() + 1);
     let done = finish(subject.store().as_ref(), queue.events[0].event.clone(), now(&subject), 200);
     assert_eq!(subject.store().event(done.id()).unwrap().event, done);
+}
+
+#[test]
+fn events_cut_by_their_connection_expire_as_settled_ones_do() {
+    let mut subject = with_a_day();
+    let waiting = fill(&subject, 1_000, Some(10));
+    subject.settle();
+    cut(subject.store().as_ref());
+    subject.clock().advance_ms(2 * DAY_MS);
+    let young = accept(subject.store().as_ref(), 10);
+    subject.settle();
+    let cancelled = EventFilter { statuses: vec![EventStatus::Cancelled], ..EventFilter::default() };
+    let count = |subject: &LocalSubject| subject.store().count(&cancelled, now(subject)).unwrap();
+    // The young one was accepted over a route of before, as in a race.
+    assert_eq!(count(&subject), waiting.len() as u64 + 1);
+    subject.local().retain_now().unwrap();
+    assert_eq!(count(&subject), 1);
+    assert_eq!(subject.store().event(young.id()).unwrap().event, young);
+    rebuild(&mut subject);
+    assert_eq!((count(&subject), subject.store().stats().events), (1, 1));
+}
+
+/// Raises the generation of the connection that everything is on.
+fn cut(store: &dyn Store) {
+    let item = Connection { id: connection(), generation: 1, ..requests::connection(0, 1, None) };
+    store.put_config(vec![ConfigItem::Connection(item)]).wait().unwrap();
 }
 
 #[test]

@@ -16,7 +16,7 @@ use self::{
 };
 use super::{Asking, State, StateError, keys};
 use crate::{
-    domain::{Phase, Timestamp},
+    domain::{Event, Phase, Standing, Timestamp},
     store::{
         local::row::{Overlaid, Row, Slot, slot_of},
         query::{EventFilter, Histogram},
@@ -116,19 +116,23 @@ fn gone_is_final_and_a_block_without_events_leaves_nothing() {
     for block in [0, 1] {
         state.write_block(block, &(0..1024).map(|slot| (slot, Slot::Gone)).collect()).unwrap();
     }
-    assert_eq!(state.blocks(), vec![]);
+    assert_eq!(state.blocks(&|_| Standing::default()), vec![]);
     let left: Vec<u8> = state.tree.iter().map(|entry| entry.unwrap().0[0]).collect();
     assert!(left.iter().all(|prefix| *prefix == keys::HANDLE), "{left:?}");
 }
 
 #[test]
 fn summaries_tell_what_retention_asks() {
-    let world = folded();
-    for summary in world.state().blocks() {
+    let mut world = folded();
+    world.take(&Step::Cut { on: 1 });
+    let is_pending =
+        |event: &Event| !event.phase.is_settled() && event.generation == world.generation(event.connection_id);
+    assert!(world.rows().any(|(_, row)| !row.event.phase.is_settled() && !is_pending(&row.event)), "some are cut");
+    for summary in world.state().blocks(&|id| Standing { paused: true, generation: world.generation(id) }) {
         let rows: Vec<Row> = world.rows().filter(|(seq, _)| seq / 1024 == summary.block).map(|(_, row)| row).collect();
         assert_eq!(summary.live, rows.len() as u64);
         assert_eq!(Some(summary.created_min), rows.iter().map(|row| row.event.created_at).min());
-        assert_eq!(summary.pending, rows.iter().filter(|row| !row.event.phase.is_settled()).count() as u64);
+        assert_eq!(summary.pending, rows.iter().filter(|row| is_pending(&row.event)).count() as u64);
         assert!(rows.iter().any(|row| row.event.phase == Phase::Failed), "the history has failures");
     }
 }
@@ -177,6 +181,21 @@ fn a_damaged_value_is_named_with_its_directory() {
     let dir = world.close();
     let error = State::open(dir.path(), CACHE).unwrap_err();
     assert!(matches!(&error, StateError::Damaged { key, .. } if key == "h 0000000000000001"), "{error}");
+}
+
+#[test]
+fn a_state_of_an_older_format_is_called_that_and_not_damaged() {
+    let world = folded();
+    let key = keys::hot(0);
+    let mut value = world.state().tree.get(key).unwrap().unwrap().to_vec();
+    value.truncate(value.len() - 4);
+    value[0] -= 1;
+    let crc = crc32c::crc32c_append(crc32c::crc32c(&key), &value);
+    value.extend(crc.to_le_bytes());
+    world.state().tree.insert(key, value).unwrap();
+    let dir = world.close();
+    let error = State::open(dir.path(), CACHE).unwrap_err();
+    assert!(matches!(&error, StateError::Older(named) if named == dir.path()), "{error}");
 }
 
 #[test]

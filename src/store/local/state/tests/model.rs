@@ -9,18 +9,21 @@ use std::{
 use tempfile::TempDir;
 
 use super::{
-    super::{Asking, PendingAsk, State},
+    super::{Asking, HeldAsk, PendingAsk, State},
     CACHE,
     steps::{Ask, START, Step, connection, destination, source},
 };
 use crate::{
     domain::{
-        AttemptResult, AttemptSummary, AttemptTrigger, ConnectionId, ErrorCode, Event, Phase, RequestId, Seq, Timestamp,
+        AttemptResult, AttemptSummary, AttemptTrigger, ConnectionId, ErrorCode, Event, EventStatus, Phase, RequestId,
+        Seq, Standing, Timestamp, Unsent,
     },
     store::{
+        Held,
         local::{
             RecordRef,
-            row::{Overlaid, Row, Slot, block_of, slot_of},
+            backlog::Backlog,
+            row::{Overlaid, RequestRef, Row, Slot, block_of, slot_of},
         },
         query::{Histogram, PageRequest, SeqBound},
     },
@@ -38,6 +41,8 @@ pub(super) struct World {
     now: i64,
     requests: u128,
     offset: u64,
+    /// Of each connection.
+    generations: [u32; 4],
 }
 
 impl World {
@@ -45,7 +50,7 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let state = Some(State::open(dir.path(), CACHE).unwrap());
         let (over, all, folded) = (Overlaid::new(), BTreeMap::new(), HashMap::new());
-        Self { dir, state, over, all, folded, next_seq: 0, now: START, requests: 0, offset: 64 }
+        Self { dir, state, over, all, folded, next_seq: 0, now: START, requests: 0, offset: 64, generations: [0; 4] }
     }
 
     pub(super) fn state(&self) -> &State {
@@ -63,6 +68,11 @@ impl World {
 
     pub(super) fn rows(&self) -> impl Iterator<Item = (Seq, Row)> + '_ {
         self.all.iter().filter_map(|(seq, row)| row.clone().map(|row| (*seq, row)))
+    }
+
+    /// What a paused or cut connection makes of its events.
+    pub(super) fn generation(&self, id: ConnectionId) -> u32 {
+        (0..4).find(|number| connection(*number) == id).map_or(0, |number| self.generations[usize::from(number)])
     }
 
     fn place(&mut self) -> Option<RecordRef> {
@@ -83,6 +93,7 @@ impl World {
                     self.change(seq, to, after_ms, tries);
                 }
             }
+            Step::Cut { on } => self.generations[usize::from(on)] += 1,
             Step::Expire { which } => {
                 if let Some(seq) = self.pick(which) {
                     self.all.insert(seq, None);
@@ -116,7 +127,8 @@ impl World {
         self.requests += 1;
         let drawn = Timestamp::from_ms(self.now - i64::from(after_ms % 7));
         let request_id = RequestId::from_parts(drawn, self.requests * 0x1234_5678_9abc_def1_2345);
-        let request_at = self.place();
+        let body_bytes = u32::from(after_ms) * 3;
+        let request_at = self.place().map(|at| RequestRef { at, body_bytes });
         let created_at = Timestamp::from_ms(self.now);
         for index in 0..u16::from(fan_out) {
             let on = (of + u8::try_from(index).unwrap()) % 3;
@@ -130,7 +142,7 @@ impl World {
                 created_at,
                 version: 0,
                 phase: Phase::Ready { due_at: created_at, trigger: AttemptTrigger::Initial, automatic_due: None },
-                generation: 0,
+                generation: self.generations[usize::from(on)],
                 automatic_used: 0,
                 attempts: vec![],
             };
@@ -171,8 +183,14 @@ impl World {
             2 => Phase::Waiting { due_at: row.event.created_at },
             3 => Phase::Successful,
             4 => Phase::Failed,
-            _ => Phase::Cancelled { unsent: None },
+            _ => Phase::Cancelled {
+                unsent: (to > 200).then_some(Unsent { trigger: AttemptTrigger::BulkRetry, due_at: at.plus_ms(9) }),
+            },
         };
+        // Somebody asked for it again, or it is as it was.
+        if to.is_multiple_of(6) {
+            row.event.generation = self.generation(row.event.connection_id);
+        }
         row.event.version += 1;
         row.event.automatic_used += u32::from(tries / 2);
         self.all.insert(seq, Some(row.clone()));
@@ -210,7 +228,7 @@ impl World {
 
     pub(super) fn check(&self, ask: &Ask) {
         let paused = |id: ConnectionId| ask.paused.iter().any(|number| connection(*number) == id);
-        let standing = |id: ConnectionId| crate::domain::Standing { paused: paused(id), generation: 0 };
+        let standing = |id: ConnectionId| Standing { paused: paused(id), generation: self.generation(id) };
         let asking = Asking { filter: &ask.filter, standing: &standing, now: ask.now };
         let matching: Vec<Event> = self
             .rows()
@@ -225,6 +243,7 @@ impl World {
         matching.iter().filter_map(|event| shape.bucket_of(event.created_at)).for_each(|bucket| buckets[bucket] += 1);
         assert_eq!(self.state().histogram(&self.over, &asking, shape).unwrap(), buckets, "histogram of {ask:?}");
         (0..4).for_each(|number| self.check_pending(connection(number), ask));
+        (0..4).for_each(|number| self.check_held(connection(number), ask.now));
         self.check_lookups();
     }
 
@@ -251,7 +270,10 @@ impl World {
 
     fn check_pending(&self, connection: ConnectionId, ask: &Ask) {
         let due_before = ask.now;
-        let ours = || self.rows().map(|(_, row)| row).filter(|row| row.event.connection_id == connection);
+        let generation = self.generation(connection);
+        let is_ours = |event: &Event| event.connection_id == connection && event.generation == generation;
+        let ours = || self.rows().map(|(_, row)| row).filter(|row| is_ours(&row.event));
+        let backlog = Backlog::of(&self.over);
         let later = |row: &Row| match row.event.phase {
             Phase::Waiting { due_at } if due_at > due_before => Some(due_at),
             _ => None,
@@ -261,8 +283,8 @@ impl World {
         expected.sort_by_key(|row| row.event.queue_key());
         let (mut from, mut shown) = (None, Vec::new());
         loop {
-            let asked = PendingAsk { connection, due_before, from, limit: ask.limit };
-            let page = self.state().pending(&self.over, &asked).unwrap();
+            let asked = PendingAsk { connection, generation, due_before, from, limit: ask.limit };
+            let page = self.state().pending(&self.over, backlog.stretch(&asked), &asked).unwrap();
             assert_eq!(page.next_due, ours().filter_map(|row| later(&row)).min(), "the next due time");
             shown.extend(page.rows);
             assert_eq!(page.more, shown.len() < expected.len(), "whether more are due");
@@ -272,6 +294,20 @@ impl World {
             from = shown.last().unwrap().event.queue_key();
         }
         assert_eq!(shown, expected, "the queue");
+    }
+
+    fn check_held(&self, connection: ConnectionId, now: Timestamp) {
+        let generation = self.generation(connection);
+        let standing = Standing { paused: true, generation };
+        let is_held =
+            |event: &Event| event.connection_id == connection && event.status(standing, now) == EventStatus::Hold;
+        let rows: Vec<Row> = self.rows().map(|(_, row)| row).filter(|row| is_held(&row.event)).collect();
+        let expected = Held {
+            events: rows.len() as u64,
+            body_bytes: rows.iter().filter_map(|row| row.request_at).map(|request| u64::from(request.body_bytes)).sum(),
+            oldest_at: rows.iter().map(|row| row.event.created_at).min(),
+        };
+        assert_eq!(self.state().held(&self.over, &HeldAsk { connection, generation, now }).unwrap(), expected);
     }
 
     fn check_lookups(&self) {
@@ -307,6 +343,7 @@ impl World {
             assert_eq!(read.collect::<Vec<_>>(), rows, "block {block}");
         }
         let folded = self.folded.len() as u64;
-        assert_eq!(state.blocks().iter().map(|block| block.live).sum::<u64>(), folded);
+        let blocks = state.blocks(&|_| Standing::default());
+        assert_eq!(blocks.iter().map(|block| block.live).sum::<u64>(), folded);
     }
 }

@@ -38,6 +38,10 @@ pub(super) enum Step {
         after_ms: u16,
         tries: u8,
     },
+    /// A connection is disabled: what it has pending is cancelled.
+    Cut {
+        on: u8,
+    },
     /// An event expires.
     Expire {
         which: u16,
@@ -57,7 +61,7 @@ pub(super) enum Step {
 impl Step {
     pub(super) fn changes_disk(&self) -> bool {
         match self {
-            Self::Accept { .. } | Self::Change { .. } | Self::Expire { .. } => false,
+            Self::Accept { .. } | Self::Cut { .. } | Self::Change { .. } | Self::Expire { .. } => false,
             Self::Fold { .. } | Self::FoldAll | Self::Reopen | Self::Truncate { .. } => true,
         }
     }
@@ -70,6 +74,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(after_ms, skip, fan_out, of)| Step::Accept { after_ms, skip, fan_out, of }),
         30 => (any::<u16>(), any::<u8>(), 0..3000u16, 0..4u8)
             .prop_map(|(which, to, after_ms, tries)| Step::Change { which, to, after_ms, tries }),
+        2 => (0..3u8).prop_map(|on| Step::Cut { on }),
         4 => any::<u16>().prop_map(|which| Step::Expire { which }),
         6 => any::<u16>().prop_map(|which| Step::Fold { which }),
         2 => Just(Step::FoldAll),

@@ -13,8 +13,8 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::{
-    Accepted, Commit, CommitListener, EventFilter, EventPage, Histogram, NewRequest, PageRequest, PayloadRef,
-    PendingEvent, PendingPage, Store, StoreError, StoreStats, StoredAttempt, Transition,
+    Accepted, Commit, CommitListener, EventFilter, EventPage, Held as HeldBack, Histogram, NewRequest, PageRequest,
+    PayloadRef, PendingEvent, PendingPage, Store, StoreError, StoreStats, StoredAttempt, Transition,
 };
 use crate::domain::{
     AttemptId, ConfigItem, Configuration, ConnectionId, Event, EventId, Request, RequestId, Seq, Timestamp,
@@ -174,6 +174,10 @@ impl Store for FaultyStore {
         self.inner.pending(connection, due_before, from, limit)
     }
 
+    fn held(&self, connection: ConnectionId, now: Timestamp) -> Result<HeldBack, StoreError> {
+        self.inner.held(connection, now)
+    }
+
     fn request(&self, at: PayloadRef) -> Result<Request, StoreError> {
         self.inner.request(at)
     }
@@ -204,6 +208,14 @@ impl Store for FaultyStore {
 
     fn stats(&self) -> StoreStats {
         self.inner.stats()
+    }
+
+    fn resumes(&self) -> bool {
+        self.inner.resumes()
+    }
+
+    fn set_idle(&self, idle: bool) {
+        self.inner.set_idle(idle);
     }
 
     /// What is held goes first: it was submitted before.

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 use self::state::State;
 use super::{
-    Accepted, Commit, CommitListener, EventFilter, EventPage, Histogram, NewRequest, PageRequest, PayloadRef,
+    Accepted, Commit, CommitListener, EventFilter, EventPage, Held, Histogram, NewRequest, PageRequest, PayloadRef,
     PendingEvent, PendingPage, Store, StoreError, StoreStats, StoredAttempt, Transition,
 };
 use crate::{
@@ -106,6 +106,10 @@ impl Store for MemoryStore {
         self.read(|state| Ok(state.pending(connection, due_before, from, limit)))
     }
 
+    fn held(&self, connection: ConnectionId, now: Timestamp) -> Result<Held, StoreError> {
+        self.read(|state| Ok(state.held(connection, now)))
+    }
+
     fn request(&self, at: PayloadRef) -> Result<Request, StoreError> {
         self.read(|state| state.request(at))
     }
@@ -142,6 +146,14 @@ impl Store for MemoryStore {
 
     fn stats(&self) -> StoreStats {
         self.state.lock().stats()
+    }
+
+    fn resumes(&self) -> bool {
+        self.state.lock().resumes()
+    }
+
+    fn set_idle(&self, idle: bool) {
+        self.state.lock().set_idle(idle);
     }
 
     fn close(&self) {

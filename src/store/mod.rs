@@ -243,6 +243,17 @@ pub struct StoredAttempt {
     pub record: Option<Result<AttemptRecord, StoreError>>,
 }
 
+/// What a pause holds back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Held {
+    /// Pending events that are due.
+    pub events: u64,
+    /// The bytes of their requests' bodies.
+    pub body_bytes: u64,
+    /// When the oldest of them was created.
+    pub oldest_at: Option<Timestamp>,
+}
+
 /// Figures for health, metrics and `stats`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StoreStats {
@@ -306,7 +317,7 @@ pub trait Store: Send + Sync + 'static {
     fn accepting(&self) -> Result<(), StoreError>;
 
     /// Pending events of a connection with a key after `from`, by (due, seq), at most `limit`: those ready, and those
-    /// waiting that are due at or before `due_before`.
+    /// waiting that are due at or before `due_before`. Events of earlier generations are cancelled and may be left out.
     ///
     /// # Errors
     ///
@@ -318,6 +329,13 @@ pub trait Store: Send + Sync + 'static {
         from: Option<(Timestamp, Seq)>,
         limit: usize,
     ) -> Result<PendingPage, StoreError>;
+
+    /// How much a connection has pending that is due at `now`: what is on hold when it is paused.
+    ///
+    /// # Errors
+    ///
+    /// As [`pending`](Self::pending).
+    fn held(&self, connection: ConnectionId, now: Timestamp) -> Result<Held, StoreError>;
 
     /// The request behind a reference from `pending` or an offer.
     ///
@@ -370,6 +388,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// Figures.
     fn stats(&self) -> StoreStats;
+
+    /// Whether tries may have gone out whose outcomes were never stored: the last process that sent anything did not
+    /// [end idle](Self::set_idle). The same as long as the store is open.
+    fn resumes(&self) -> bool;
+
+    /// Says whether nothing is in flight. Kept by an orderly end alone, and across ones of processes that send nothing.
+    fn set_idle(&self, idle: bool);
 
     /// Ends: everything submitted so far becomes durable, then nothing more is taken.
     fn close(&self);

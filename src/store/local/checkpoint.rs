@@ -1,7 +1,7 @@
 //! `CHECKPOINT`: from where the journal must be replayed over sled, and whether sled may be trusted at all.
 //!
 //! ```text
-//! magic "HGCKPT\0\0" | format u32 | postcard value | crc32c u32 (of all before)
+//! magic "HGCKPT\0\0" | format u32 | postcard value | idle u8 (absent in old ones) | crc32c u32 (of all before)
 //! ```
 //!
 //! Written to a temporary file, synced and renamed; the directory is synced after.
@@ -33,6 +33,9 @@ pub struct Checkpoint {
     pub clean: bool,
     /// False when sled turned out to be damaged.
     pub state_valid: bool,
+    /// Whether nothing was in flight at a clean end. Stands behind the value, so that files without it read as "perhaps".
+    #[serde(skip)]
+    pub idle: bool,
     /// Segment and offset from where records are not in sled.
     pub position: (u64, u64),
     /// Events from here on are not in sled.
@@ -76,7 +79,10 @@ impl Checkpoint {
         let rest = body.strip_prefix(MAGIC).ok_or(CheckpointError::Damaged)?;
         let (format, rest) = rest.split_first_chunk::<4>().ok_or(CheckpointError::Damaged)?;
         match u32::from_le_bytes(*format) {
-            FORMAT => postcard::from_bytes(rest).map(Some).map_err(|_| CheckpointError::Damaged),
+            FORMAT => {
+                let (value, behind) = postcard::take_from_bytes::<Self>(rest).map_err(|_| CheckpointError::Damaged)?;
+                Ok(Some(Self { idle: behind == [1], ..value }))
+            }
             newer => Err(CheckpointError::Newer(newer)),
         }
     }
@@ -90,6 +96,7 @@ impl Checkpoint {
         let mut bytes = MAGIC.to_vec();
         bytes.extend(FORMAT.to_le_bytes());
         bytes = postcard::to_extend(self, bytes).map_err(|error| io::Error::other(error.to_string()))?;
+        bytes.push(u8::from(self.idle));
         bytes.extend(crc32c::crc32c(&bytes).to_le_bytes());
         let temporary = directory.join("CHECKPOINT.new");
         let mut file = File::create(&temporary)?;
@@ -118,6 +125,7 @@ mod tests {
             boot_id: "boot".to_owned(),
             clean: true,
             state_valid: true,
+            idle: true,
             position: (2, 4096),
             next_seq: 77,
             last_at: 1_000,

@@ -40,7 +40,7 @@ use self::{
     state::Asking,
 };
 use super::{
-    Accepted, Commit, CommitListener, EventFilter, EventPage, Histogram, NewRequest, PageRequest, PayloadRef,
+    Accepted, Commit, CommitListener, EventFilter, EventPage, Held, Histogram, NewRequest, PageRequest, PayloadRef,
     PendingEvent, PendingPage, Store, StoreError, StoreStats, StoredAttempt as AttemptDetails, Transition,
 };
 use crate::domain::{
@@ -185,6 +185,10 @@ impl Store for LocalStore {
         read::pending(&self.shared, connection, due_before, from, limit)
     }
 
+    fn held(&self, connection: ConnectionId, now: Timestamp) -> Result<Held, StoreError> {
+        read::held(&self.shared, connection, now)
+    }
+
     fn request(&self, at: PayloadRef) -> Result<Request, StoreError> {
         read::request(&self.shared, RecordRef { segment: at.0, offset: at.1 })
     }
@@ -218,6 +222,14 @@ impl Store for LocalStore {
         // Counting looks at zones only; what is being rebuilt counts as nothing yet.
         let events = self.count(&EventFilter::default(), Timestamp::EPOCH).unwrap_or(0);
         StoreStats { events, ..self.shared.stats() }
+    }
+
+    fn resumes(&self) -> bool {
+        self.shared.resumes
+    }
+
+    fn set_idle(&self, idle: bool) {
+        self.shared.set_idle(idle);
     }
 
     fn close(&self) {

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     domain::{AttemptId, AttemptRecord, ConnectionId, EventId, Request, Seq, Timestamp},
-    store::{PayloadRef, PendingEvent, PendingPage, StoreError, StoredAttempt},
+    store::{Held, PayloadRef, PendingEvent, PendingPage, StoreError, StoredAttempt},
 };
 
 impl From<JournalError> for StoreError {
@@ -49,6 +49,28 @@ pub(super) fn pending(
         .map(|row| PendingEvent { payload_ref: row.request_at.map(payload_ref).unwrap_or_default(), event: row.event })
         .collect();
     Ok(PendingPage { events, more: found.more, next_seq, next_due: found.next_due })
+}
+
+/// See [`Store::held`](crate::store::Store::held).
+pub(super) fn held(shared: &Shared, connection: ConnectionId, now: Timestamp) -> Result<Held, StoreError> {
+    /// Events looked at in one go.
+    const PAGE_EVENTS: usize = 1024;
+    let (mut held, mut from) = (Held::default(), None);
+    loop {
+        let page = pending(shared, connection, now, from, PAGE_EVENTS)?;
+        for row in &page.events {
+            let at = RecordRef { segment: row.payload_ref.0, offset: row.payload_ref.1 };
+            held.events += 1;
+            // What is damaged or gone holds nothing back.
+            held.body_bytes += request(shared, at).map_or(0, |request| request.body.len() as u64);
+            let created_at = row.event.created_at;
+            held.oldest_at = Some(held.oldest_at.map_or(created_at, |oldest| oldest.min(created_at)));
+        }
+        match page.events.last() {
+            Some(last) if page.more => from = last.event.queue_key(),
+            Some(_) | None => return Ok(held),
+        }
+    }
 }
 
 /// See [`Store::event`](crate::store::Store::event).

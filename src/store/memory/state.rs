@@ -11,8 +11,8 @@ use crate::{
         Seq, Timestamp,
     },
     store::{
-        Accepted, CommitListener, EventFilter, EventPage, NewRequest, Offer, PageRequest, PayloadRef, PendingEvent,
-        PendingPage, SeqBound, StoreError, StoreStats, StoredAttempt, Transition,
+        Accepted, CommitListener, EventFilter, EventPage, Held, NewRequest, Offer, PageRequest, PayloadRef,
+        PendingEvent, PendingPage, SeqBound, StoreError, StoreStats, StoredAttempt, Transition,
     },
 };
 
@@ -59,6 +59,9 @@ pub(super) struct State {
     /// The latest `created_at` given.
     last_at: Timestamp,
     recent: Recent,
+    resumes: bool,
+    /// Whether nothing is in flight; `None` until somebody has said so.
+    idle: Option<bool>,
     closed: bool,
     listener: Option<Arc<dyn CommitListener>>,
     untold: VecDeque<(ConnectionId, Vec<Offer>)>,
@@ -77,6 +80,7 @@ impl State {
     /// Takes everything that outlives a process, and leaves a closed store that only knows its configuration.
     pub(super) fn hand_over(&mut self) -> Self {
         let left = Self { configuration: Arc::clone(&self.configuration), closed: true, ..Self::default() };
+        let ended_in_order = self.closed;
         let all = std::mem::replace(self, left);
         Self {
             configuration: all.configuration,
@@ -85,8 +89,17 @@ impl State {
             ids: all.ids,
             queues: all.queues,
             last_at: all.last_at,
+            resumes: !ended_in_order || !all.idle.unwrap_or(!all.resumes),
             ..Self::default()
         }
+    }
+
+    pub(super) fn resumes(&self) -> bool {
+        self.resumes
+    }
+
+    pub(super) fn set_idle(&mut self, idle: bool) {
+        self.idle = Some(idle);
     }
 
     pub(super) fn accept(&mut self, new: &NewRequest, now: Timestamp) -> Result<Accepted, StoreError> {
@@ -196,22 +209,28 @@ impl State {
         from: Option<(Timestamp, Seq)>,
         limit: usize,
     ) -> PendingPage {
-        let queue = || {
-            self.queues.range((connection, Timestamp::from_ms(i64::MIN), 0)..=(connection, Timestamp::MAX, Seq::MAX))
-        };
-        let later = |kept: &&Kept| matches!(kept.event.phase, Phase::Waiting { due_at } if due_at > due_before);
-        let mut events: Vec<PendingEvent> = queue()
-            .filter(|(_, due, seq)| from.is_none_or(|from| (*due, *seq) > from))
-            .filter_map(|(_, _, seq)| self.kept(*seq))
-            .filter(|kept| !later(kept))
+        let later = |kept: &&Kept| kept.is_due_after(due_before);
+        let mut events: Vec<PendingEvent> = self
+            .queue(connection)
+            .filter(|kept| kept.event.queue_key() > from && !later(kept))
             .take(limit.saturating_add(1))
             .map(Kept::pending)
             .collect();
         let more = events.len() > limit;
         events.truncate(limit);
-        let next_due =
-            queue().filter_map(|(_, _, seq)| self.kept(*seq)).find(later).and_then(|kept| kept.event.phase.due_at());
+        let next_due = self.queue(connection).find(later).and_then(|kept| kept.event.phase.due_at());
         PendingPage { events, more, next_seq: self.next_seq(), next_due }
+    }
+
+    pub(super) fn held(&self, connection: ConnectionId, now: Timestamp) -> Held {
+        let mut held = Held::default();
+        for kept in self.queue(connection).filter(|kept| !kept.is_due_after(now)) {
+            let created_at = kept.event.created_at;
+            held.events += 1;
+            held.body_bytes += self.request(kept.payload_ref).map_or(0, |request| request.body.len() as u64);
+            held.oldest_at = Some(held.oldest_at.map_or(created_at, |oldest| oldest.min(created_at)));
+        }
+        held
     }
 
     pub(super) fn request(&self, at: PayloadRef) -> Result<Request, StoreError> {
@@ -283,6 +302,15 @@ impl State {
         StoreStats { events: self.next_seq(), ..StoreStats::default() }
     }
 
+    /// What is pending on a connection, by (due, seq), but for what was cancelled with an earlier generation.
+    fn queue(&self, connection: ConnectionId) -> impl Iterator<Item = &Kept> {
+        let generation = self.configuration.standing(connection).generation;
+        self.queues
+            .range((connection, Timestamp::from_ms(i64::MIN), 0)..=(connection, Timestamp::MAX, Seq::MAX))
+            .filter_map(|(_, _, seq)| self.kept(*seq))
+            .filter(move |kept| kept.event.generation >= generation)
+    }
+
     fn next_seq(&self) -> Seq {
         self.events.len() as Seq
     }
@@ -293,6 +321,10 @@ impl State {
 }
 
 impl Kept {
+    fn is_due_after(&self, now: Timestamp) -> bool {
+        matches!(self.event.phase, Phase::Waiting { due_at } if due_at > now)
+    }
+
     fn pending(&self) -> PendingEvent {
         PendingEvent { event: self.event.clone(), payload_ref: self.payload_ref }
     }

@@ -5,6 +5,7 @@
 
 mod attempts;
 mod delivery;
+mod disabling;
 mod failures;
 mod harness;
 mod headers;
@@ -13,6 +14,7 @@ mod listing;
 mod manual;
 mod pausing;
 mod refusals;
+mod resuming;
 mod retrying;
 mod start;
 mod stopping;

@@ -26,7 +26,8 @@ fn what_is_pending_is_cancelled_visibly_and_enabling_brings_only_what_comes_then
             destination.answer_next([Answer::Status(500)]);
             let pending = pending(&gateway, &flow);
             drop(gateway.unpause(&flow));
-            drop(destination.wait_for(2, PATIENCE));
+            let sent = |event: &Value| event["id"] == pending[1]["id"] && event["status"] == "SUCCESSFUL";
+            drop(gateway.wait_for_event(&flow, PATIENCE, sent));
             destination.answer_always(Answer::Status(500));
             let path = &ways(&flow)[kind];
             let disabled = gateway.put(&format!("{path}/{way}"));

@@ -76,6 +76,7 @@ async fn marks_that_were_not_used_up_outlive_an_orderly_end() {
     world.until("in flight", |world| world.snapshot().in_flight == 1).await;
     tokio::time::sleep(Duration::from_millis(5)).await;
     world.pause().await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
     let held = world.ingest().await;
     let world = world.reborn(4).await;
     assert_eq!(world.handle.drain(Duration::from_secs(1)).await.unfinished, 0);

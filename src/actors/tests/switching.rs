@@ -128,6 +128,8 @@ async fn nothing_is_tried_again_by_hand_while_it_is_switched_off() {
         assert!(cancelled.version == 0, "it was cancelled already: {cancelled:?}");
         world.unpause().await;
         world.apply(enable).await;
+        // What is asked for now did not wait for the pause to end.
+        tokio::time::sleep(Duration::from_millis(5)).await;
         assert_eq!(world.handle.cancel(id).await.unwrap().version, 0);
         let trigger = if way == 0 { Asked::Bulk } else { Asked::Manual };
         world.handle.retry(id, trigger).await.unwrap();
@@ -160,7 +162,7 @@ async fn a_deleted_connection_ends_when_nothing_is_in_flight_any_more() {
 
 #[actix::test]
 async fn deleting_a_destination_ends_all_its_connections() {
-    let mut world = World::new(vec![]).await;
+    let world = World::new(vec![]).await;
     let mut new = new_connection("two", URL, vec![]);
     new.destination = Reference::Existing(world.destination);
     let applied = world.apply(Command::CreateConnection(new)).await;

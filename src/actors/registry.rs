@@ -42,6 +42,7 @@ pub(crate) enum Ask {
 
 /// What a connection shows of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "what is shown, not what is decided by")]
 pub struct ConnectionSnapshot {
     /// Attempts under way.
     pub in_flight: usize,

@@ -79,7 +79,7 @@ impl Walk {
         let then = match step.then {
             // What follows is asked of it in a test of its own.
             Then::Send(attempt) => Then::Send(Try { follow_up: FollowUp::Nothing, ..attempt }),
-            other => other,
+            other @ (Then::Nothing | Then::Enqueue | Then::Timer { .. } | Then::Settle | Then::Refuse(_)) => other,
         };
         (step.record, then)
     }

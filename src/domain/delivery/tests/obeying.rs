@@ -145,9 +145,9 @@ fn a_try_that_may_have_gone_out_is_marked_until_its_record() {
 #[test]
 fn what_follows_is_known_before_the_try() {
     let rule = RetryRule { strategy: RetryStrategy::Exponential, ..rule(2) };
-    let follow_up = |walk: &Walk, input| match walk.delivery.clone().step(input, &walk.moment()).then {
-        Then::Send(attempt) => attempt.follow_up.delay_ms(walk.rule.as_ref(), walk.now),
-        other => panic!("{other:?}"),
+    let follow_up = |walk: &Walk, input| {
+        let Then::Send(attempt) = walk.delivery.clone().step(input, &walk.moment()).then else { panic!("it is sent") };
+        attempt.follow_up.delay_ms(walk.rule.as_ref(), walk.now)
     };
     let mut walk = Walk::new(fresh(), 2);
     walk.rule = Some(rule);

@@ -8,6 +8,7 @@ mod asks;
 mod inbox;
 mod live;
 mod outcomes;
+mod resuming;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -24,18 +25,19 @@ pub(super) use self::inbox::{DeliveryDown, Finished, RetryDue};
 use self::{
     live::{Fresh, Live},
     outcomes::{Confirmations, Submitted},
+    resuming::Resuming,
 };
 use super::{
     delivery::{DeliveryActor, Job, TryNow, WaitUntil},
     engine::Engine,
-    gateway::{ConnectionDown, GatewayActor},
+    gateway::{ConnectionDown, ConnectionEnded, GatewayActor},
     milestone::Milestone,
     registry::Slot,
     supervision::{ExitGuard, StopOnDrop},
 };
 use crate::{
     domain::{
-        AttemptRecord, ConnectionId, Event, Seq, Timestamp,
+        AttemptRecord, Configuration, ConnectionId, Event, Seq, Timestamp,
         delivery::{Delivery, Input, Moment, Step, Then, Try},
         queue::{Effect, Page, Queue, Return},
     },
@@ -53,6 +55,7 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 const REFILL_AGAIN: Duration = Duration::from_secs(1);
 /// The step of the ramp after a pause.
 const RAMP_STEP: Duration = Duration::from_secs(1);
+
 /// One connection.
 pub(super) struct ConnectionActor {
     id: ConnectionId,
@@ -76,6 +79,11 @@ pub(super) struct ConnectionActor {
     ramp_timer: Option<SpawnHandle>,
     /// Who wants to know when nothing is in flight any more; something in here means that nothing starts.
     drains: Vec<oneshot::Sender<()>>,
+    /// Which tries may have gone out before.
+    resuming: Resuming,
+    /// Whether it ends as soon as nothing is in flight.
+    deleted: bool,
+    gateway: Addr<GatewayActor>,
     exit: ExitGuard<GatewayActor, ConnectionDown>,
 }
 
@@ -103,8 +111,19 @@ impl ConnectionActor {
             wake_timer: None,
             ramp_timer: None,
             drains: Vec::new(),
-            exit: ExitGuard::new(gateway, ConnectionDown { id, unanswered: Vec::new() }),
+            resuming: Resuming::default(),
+            deleted: false,
+            exit: ExitGuard::new(gateway.clone(), ConnectionDown { id, unanswered: Vec::new() }),
+            gateway,
         }
+    }
+
+    /// Takes note that what was due by then may have gone out already.
+    pub(super) fn resuming(mut self, cut_off_at: Option<Timestamp>) -> Self {
+        let configuration = self.engine.store.configuration();
+        let paused_at = configuration.connections.get(&self.id).and_then(|connection| connection.paused_at);
+        self.resuming = Resuming::new(cut_off_at, paused_at, self.engine.settings.concurrency);
+        self
     }
 
     /// After every input: performs what the queue wants, and shows how things stand.
@@ -129,8 +148,14 @@ impl ConnectionActor {
             shown.window = queue.window_len();
             shown.behind = queue.is_behind();
             shown.paused = queue.is_paused();
+            shown.resuming = !self.resuming.is_over();
         });
-        if !self.drains.is_empty() && self.queue.in_flight() == 0 && self.outbox.is_empty() && self.stuck.is_empty() {
+        let idle = self.queue.in_flight() == 0 && self.outbox.is_empty() && self.stuck.is_empty();
+        if idle && self.deleted {
+            // With a full mailbox the next heartbeat tries again.
+            self.gateway.try_send(ConnectionEnded(self.id)).ok();
+        }
+        if idle && !self.drains.is_empty() {
             for drained in self.drains.drain(..) {
                 // Whoever asked may have stopped waiting.
                 drained.send(()).ok();
@@ -147,13 +172,17 @@ impl ConnectionActor {
             debug_assert!(false, "event {seq} is queued and nobody has it");
             return self.queue.leave(seq, None);
         };
-        let step = self.decide(live.delivery.clone(), Input::Start { resumed: false });
+        let resumed = self.resuming.is_marked(seq);
+        let step = self.decide(live.delivery.clone(), Input::Start { resumed });
         self.perform(live, step, None, None, ctx);
     }
 
     /// Asks the machine of an event.
     fn decide(&self, delivery: Delivery, input: Input) -> Step {
-        let configuration = self.engine.store.configuration();
+        self.decide_by(&self.engine.store.configuration(), delivery, input)
+    }
+
+    fn decide_by(&self, configuration: &Configuration, delivery: Delivery, input: Input) -> Step {
         let connection = configuration.connections.get(&self.id);
         // The dice are needed only where a try may have been refused.
         let jitter = match input {
@@ -190,7 +219,10 @@ impl ConnectionActor {
         }
         match step.then {
             Then::Nothing | Then::Refuse(_) => {}
-            Then::Send(attempt) => self.send(&mut live, attempt, ctx),
+            Then::Send(attempt) => {
+                self.resuming.made(seq);
+                self.send(&mut live, attempt, ctx);
+            }
             Then::Enqueue => {
                 let key = live.key(now);
                 if !self.queue.enqueue(key) {
@@ -206,6 +238,7 @@ impl ConnectionActor {
                 }
             }
             Then::Settle => {
+                self.resuming.made(seq);
                 self.queue.leave(seq, None);
                 live.actor = None;
             }
@@ -261,6 +294,9 @@ impl ConnectionActor {
     fn refilled(&mut self, read: Result<PendingPage, StoreError>, ctx: &mut Context<Self>) {
         match read {
             Ok(page) => {
+                if !self.queue.is_paused() {
+                    self.resuming.read(&page);
+                }
                 let events = page.events.into_iter().filter_map(|row| Some((row.event.queue_key()?, Fresh::from(row))));
                 let (more, next_seq, next_due) = (page.more, page.next_seq, page.next_due);
                 self.queue.page(Page { events: events.collect(), more, next_seq, next_due });

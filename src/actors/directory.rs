@@ -1,10 +1,11 @@
 //! The actor through which the configuration changes: one change after the other, each decided by `domain`, kept by the
 //! store, and obeyed by the connections before it is answered.
 //!
-//! Pausing stops the connection first, then is recorded, then answered: no try starts after the answer. Unpausing is
-//! recorded first: a crash in between leaves the connection paused, as the client was not told otherwise.
+//! What keeps connections from sending (pausing, disabling, deleting) stops them first, then is recorded, then answered: no
+//! try starts after the answer. What lets them send is recorded first: a crash in between leaves them standing, as the
+//! client was not told otherwise.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, WrapFuture};
 use tokio::sync::oneshot;
@@ -16,9 +17,12 @@ use super::{
     registry::{Ask, Registry},
     supervision::{ExitGuard, Stop},
 };
-use crate::domain::{
-    ConfigItem, ConnectionId, DestinationId, SourceId, SourceToken,
-    directory::{Command, FreshIds, decide},
+use crate::{
+    domain::{
+        ConfigItem, Configuration, ConnectionId, DestinationId, SourceId, SourceToken,
+        directory::{Command, FreshIds, decide},
+    },
+    store::{Held, StoreError},
 };
 
 /// Changes that wait at most: more than people make by hand, few enough to be answered within their time.
@@ -88,55 +92,69 @@ struct Change {
 impl Change {
     async fn apply(self, command: Command) -> Result<Applied, ActionError> {
         let before = self.engine.store.configuration();
-        let asked = command.clone();
-        let changed = decide(&before, command, self.engine.now(), self.fresh_ids())?;
-        if let Command::Pause(id) = &asked {
-            self.set_paused(*id, true).await;
-        }
+        let named = named(&before, &command);
+        let changed = decide(&before, command.clone(), self.engine.now(), self.fresh_ids())?;
+        let created = changed.iter().filter_map(created);
+        let affected: BTreeSet<ConnectionId> = named.iter().copied().chain(created.clone()).collect();
+        let after = changed.iter().cloned().fold(before.as_ref().clone(), |mut after, item| {
+            after.put(item);
+            after
+        });
+        let (going, standing): (Vec<_>, Vec<_>) = affected.into_iter().partition(|id| after.may_send(*id));
+        self.tell(&standing, true).await;
+        let released = self.released(&before, &command).await;
         let configuration = if changed.is_empty() {
             before
         } else {
             match self.engine.store.put_config(changed.clone()).await {
                 Ok(configuration) => configuration,
                 Err(error) => {
-                    if let Command::Pause(id) = &asked {
-                        self.set_paused(*id, before.is_paused(*id)).await;
-                    }
+                    let sent: Vec<_> = standing.into_iter().filter(|id| before.may_send(*id)).collect();
+                    self.tell(&sent, false).await;
                     return Err(error.into());
                 }
             }
         };
-        match asked {
-            Command::Unpause(id) => {
-                self.set_paused(id, false).await;
-                self.ensure_started(vec![id]).await;
-            }
-            Command::CreateConnection(_) => {
-                let created = changed.iter().filter_map(|item| match item {
-                    ConfigItem::Connection(connection) => Some(connection.id),
-                    ConfigItem::Project(_)
-                    | ConfigItem::Source(_)
-                    | ConfigItem::Destination(_)
-                    | ConfigItem::ApiKey(_) => None,
-                });
-                self.ensure_started(created.collect()).await;
-            }
-            Command::CreateSource(_) | Command::CreateDestination(_) | Command::Pause(_) => {}
-        }
-        Ok(Applied { configuration, changed })
+        self.tell(&going, false).await;
+        // Now that it is so: they let go of what was cancelled with it.
+        let cut: Vec<_> = standing.into_iter().filter(|id| configuration.switched_off(*id).is_some()).collect();
+        self.tell(&cut, true).await;
+        self.ensure_started(going.into_iter().chain(created).collect()).await;
+        Ok(Applied { configuration, changed, released })
     }
 
-    /// Tells a connection to stop or go on, and waits until it does. One that is being rebuilt reads the slot.
-    async fn set_paused(&self, connection: ConnectionId, paused: bool) {
-        let Some(slot) = self.registry.slot(connection) else { return };
-        slot.set_paused(paused);
-        if let Some(inbox) = slot.inbox() {
+    /// What an unpause is about to let go; `None` for other commands, and while the store cannot be asked.
+    async fn released(&self, before: &Configuration, command: &Command) -> Option<Held> {
+        let Command::Unpause(id) = *command else { return None };
+        if !before.is_paused(id) {
+            return Some(Held::default());
+        }
+        let (store, now) = (Arc::clone(&self.engine.store), self.engine.now());
+        let held = tokio::task::spawn_blocking(move || store.held(id, now)).await;
+        match held.map_err(|error| StoreError::Io(error.to_string())).and_then(|held| held) {
+            Ok(held) => Some(held),
+            Err(error) => {
+                tracing::warn!(connection.id = %id, %error, "what was on hold could not be counted");
+                None
+            }
+        }
+    }
+
+    /// Tells connections to stop or go on, and waits until they do. One that is being rebuilt reads the slot.
+    async fn tell(&self, connections: &[ConnectionId], standing: bool) {
+        let told = connections.iter().filter_map(|id| {
+            let slot = self.registry.slot(*id)?;
+            slot.set_paused(standing);
+            slot.inbox()
+        });
+        let obeyed = told.map(|inbox| async move {
             let (reply, obeyed) = oneshot::channel();
-            if inbox.asks.send(Ask::PauseChanged(reply)).await.is_ok() {
+            if inbox.asks.send(Ask::Obey(reply)).await.is_ok() {
                 // An error means that it died: what takes its place reads the slot.
                 obeyed.await.ok();
             }
-        }
+        });
+        futures_util::future::join_all(obeyed).await;
     }
 
     async fn ensure_started(&self, connections: Vec<ConnectionId>) {
@@ -153,5 +171,33 @@ impl Change {
             destination: DestinationId::from_parts(now, self.engine.random()),
             connection: ConnectionId::from_parts(now, self.engine.random()),
         }
+    }
+}
+
+/// The connections that a command is about, beside those that it makes.
+fn named(configuration: &Configuration, command: &Command) -> Vec<ConnectionId> {
+    match command {
+        Command::Pause(id)
+        | Command::Unpause(id)
+        | Command::EnableConnection(id)
+        | Command::DisableConnection(id)
+        | Command::DeleteConnection(id) => vec![*id],
+        Command::EnableDestination(id) | Command::DisableDestination(id) | Command::DeleteDestination(id) => {
+            configuration.connections_to(*id).map(|connection| connection.id).collect()
+        }
+        Command::DeleteSource(id) => configuration.connections_of(*id).iter().map(|connection| connection.id).collect(),
+        Command::CreateSource(_)
+        | Command::CreateDestination(_)
+        | Command::CreateConnection(_)
+        | Command::EnableSource(_)
+        | Command::DisableSource(_) => Vec::new(),
+    }
+}
+
+/// The connection that an item brings into being.
+fn created(item: &ConfigItem) -> Option<ConnectionId> {
+    match item {
+        ConfigItem::Connection(connection) => Some(connection.id).filter(|_| connection.version == 1),
+        ConfigItem::Project(_) | ConfigItem::Source(_) | ConfigItem::Destination(_) | ConfigItem::ApiKey(_) => None,
     }
 }

@@ -57,6 +57,8 @@ impl Engine {
     #[must_use]
     pub fn start(self) -> GatewayHandle {
         let store = Arc::clone(&self.store);
+        // Until the orderly end says otherwise.
+        store.set_idle(false);
         let registry = Arc::new(Registry::default());
         // Before any reading, so that what is committed from now on is either offered or found.
         store.listen(Arc::clone(&registry) as Arc<dyn crate::store::CommitListener>);

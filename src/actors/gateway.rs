@@ -20,7 +20,7 @@ use super::{
     supervision::{RestartIntensity, Stop, StopOnDrop, Verdict},
 };
 use crate::{
-    domain::ConnectionId,
+    domain::{ConnectionId, Timestamp},
     store::{Commit, StoreError},
     transport::{Transport, TransportFactory},
 };
@@ -36,6 +36,11 @@ pub(super) struct ConnectionDown {
     /// Records that it handed to the store and that were not answered: the next reading must see them.
     pub(super) unanswered: Vec<Commit<()>>,
 }
+
+/// A deleted connection has nothing left to do.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct ConnectionEnded(pub(super) ConnectionId);
 
 /// The directory died.
 #[derive(Message)]
@@ -54,6 +59,8 @@ struct Child {
     actor: Option<StopOnDrop<ConnectionActor>>,
     /// Whether a restart is under way.
     restarting: bool,
+    /// Tries of what was due by then may have gone out, until an actor has taken note of it.
+    cut_off_at: Option<Timestamp>,
     intensity: RestartIntensity,
     /// Which arbiter it is pinned to.
     arbiter: usize,
@@ -69,12 +76,15 @@ pub(super) struct GatewayActor {
     directory: Option<StopOnDrop<DirectoryActor>>,
     /// Whether the store was ready once: until then no connection starts.
     ready: bool,
+    /// When this life began.
+    began_at: Timestamp,
 }
 
 impl GatewayActor {
     pub(super) fn new(engine: Arc<Engine>, registry: Arc<Registry>) -> Self {
         let arbiters = (0..engine.arbiters).map(|_| Arbiter::new()).collect();
-        Self { engine, registry, arbiters, children: HashMap::new(), directory: None, ready: false }
+        let began_at = engine.now();
+        Self { engine, registry, arbiters, children: HashMap::new(), directory: None, ready: false, began_at }
     }
 
     fn start_directory(&mut self, ctx: &Context<Self>) {
@@ -90,9 +100,12 @@ impl GatewayActor {
             Ok(()) => {
                 self.ready = true;
                 let configuration = self.engine.store.configuration();
-                for id in configuration.connections.keys() {
-                    self.start_connection(*id, ctx);
+                let cut_off_at = self.engine.store.resumes().then_some(self.began_at);
+                for connection in configuration.connections.values().filter(|one| one.deleted_at.is_none()) {
+                    self.child(connection.id).cut_off_at = cut_off_at;
+                    self.start_connection(connection.id, ctx);
                 }
+                self.registry.set_started();
             }
             Err(StoreError::Closed) => {}
             Err(error) => {
@@ -103,23 +116,34 @@ impl GatewayActor {
     }
 
     fn start_connection(&mut self, id: ConnectionId, ctx: &Context<Self>) {
-        let paused = self.engine.store.configuration().is_paused(id);
-        let slot = self.registry.slot_or_new(id, paused);
-        let place = self.children.len();
-        let child = self.children.entry(id).or_insert_with(|| Child { arbiter: place, ..Child::default() });
+        let configuration = self.engine.store.configuration();
+        if configuration.connections.get(&id).is_none_or(|connection| connection.deleted_at.is_some()) {
+            // Deleted while it was dead.
+            self.children.remove(&id);
+            return self.registry.remove(id);
+        }
+        let slot = self.registry.slot_or_new(id, !configuration.may_send(id));
+        let place = self.child(id).arbiter;
         let arbiter = match self.arbiters.len() {
             0 => Arbiter::current(),
-            count => self.arbiters[child.arbiter % count].handle(),
+            count => self.arbiters[place % count].handle(),
         };
         let (engine, gateway, behind) = (Arc::clone(&self.engine), ctx.address(), Arc::clone(&slot));
+        let child = self.child(id);
+        let cut_off_at = child.cut_off_at.take();
+        child.restarting = false;
         let actor = start_in(&arbiter, move || {
             let transport = transport_here(&engine.transport);
-            ConnectionActor::new(id, engine, transport, behind, gateway)
+            ConnectionActor::new(id, engine, transport, behind, gateway).resuming(cut_off_at)
         });
         slot.show(|shown| shown.quarantined = false);
         slot.set_inbox(Some(Inbox { offers: actor.clone().recipient(), asks: actor.clone().recipient() }));
-        child.actor = Some(StopOnDrop::new(actor));
-        child.restarting = false;
+        self.child(id).actor = Some(StopOnDrop::new(actor));
+    }
+
+    fn child(&mut self, id: ConnectionId) -> &mut Child {
+        let place = self.children.len();
+        self.children.entry(id).or_insert_with(|| Child { arbiter: place, ..Child::default() })
     }
 }
 
@@ -179,6 +203,7 @@ impl Handler<ConnectionDown> for GatewayActor {
     fn handle(&mut self, ConnectionDown { id, unanswered }: ConnectionDown, ctx: &mut Self::Context) {
         let Some(child) = self.children.get_mut(&id) else { return };
         child.actor = None;
+        child.cut_off_at = Some(self.engine.now());
         let verdict = child.intensity.record(self.engine.now());
         child.restarting = matches!(verdict, Verdict::Restart { .. });
         if let Some(slot) = self.registry.slot(id) {
@@ -208,6 +233,16 @@ impl Handler<ConnectionDown> for GatewayActor {
                 self.engine.milestones.reached(Milestone::Quarantined(id));
             }
         }
+    }
+}
+
+impl Handler<ConnectionEnded> for GatewayActor {
+    type Result = ();
+
+    fn handle(&mut self, ConnectionEnded(id): ConnectionEnded, _: &mut Self::Context) {
+        self.children.remove(&id);
+        self.registry.remove(id);
+        self.engine.milestones.reached(Milestone::ConnectionEnded(id));
     }
 }
 

@@ -11,10 +11,11 @@ use tokio::{sync::oneshot, time::timeout};
 use super::registry::{Ask, ConnectionSnapshot, Registry};
 use crate::{
     domain::{
-        ConfigItem, Configuration, ConnectionId, Event, EventId, EventStatus,
+        ConfigItem, Configuration, ConnectionId, Event, EventId, EventStatus, Phase, SwitchedOff,
+        delivery::Asked,
         directory::{Command, ConfigError},
     },
-    store::{PendingEvent, Store, StoreError},
+    store::{Held, PendingEvent, Store, StoreError},
 };
 
 /// How often an action looks again when the event changed between looking and asking.
@@ -34,6 +35,9 @@ pub enum ActionError {
         /// What it settled as.
         status: EventStatus,
     },
+    /// Nothing is sent on its connection until that changes (422).
+    #[error("the event cannot be tried again: {0}")]
+    SwitchedOff(#[from] SwitchedOff),
     /// The configuration does not allow it.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -69,6 +73,8 @@ pub struct Applied {
     pub configuration: Arc<Configuration>,
     /// What was put; empty when everything was as asked already.
     pub changed: Vec<ConfigItem>,
+    /// What an unpause let go, counted just before it did.
+    pub released: Option<Held>,
 }
 
 /// How the end went.
@@ -115,9 +121,13 @@ impl GatewayHandle {
     ///
     /// # Errors
     ///
-    /// `NotFound`, `Store`, `Busy`.
-    pub async fn retry(&self, id: EventId) -> Result<Event, ActionError> {
-        self.act(id, Ask::Retry).await
+    /// `SwitchedOff` while nothing is sent on its connection; `NotFound`, `Store`, `Busy`.
+    pub async fn retry(&self, id: EventId, asked: Asked) -> Result<Event, ActionError> {
+        let known = |row: &PendingEvent| {
+            let switched_off = self.store.configuration().switched_off(row.event.connection_id)?;
+            Some(Err(switched_off.into()))
+        };
+        self.act(id, known, |row, reply| Ask::Retry(row, asked, reply)).await
     }
 
     /// Gives up an event; answered when that is durable.
@@ -126,7 +136,19 @@ impl GatewayHandle {
     ///
     /// `AlreadySettled` when it was successful or failed for good; `NotFound`, `Store`, `Busy`.
     pub async fn cancel(&self, id: EventId) -> Result<Event, ActionError> {
-        self.act(id, Ask::Cancel).await
+        let known = |row: &PendingEvent| {
+            let configuration = self.store.configuration();
+            let event = &row.event;
+            let phase = event.phase.effective(event.generation, configuration.standing(event.connection_id));
+            // Nothing more can happen to it: its connection may be gone already.
+            let is_final = configuration.switched_off(event.connection_id).is_some() && phase.is_settled();
+            is_final.then(|| match phase {
+                Phase::Successful => Err(ActionError::AlreadySettled { status: EventStatus::Successful }),
+                Phase::Failed => Err(ActionError::AlreadySettled { status: EventStatus::Failed }),
+                Phase::Cancelled { .. } | Phase::Ready { .. } | Phase::Waiting { .. } => Ok(event.clone()),
+            })
+        };
+        self.act(id, known, Ask::Cancel).await
     }
 
     /// What a connection shows of itself; `None` when it has never been started.
@@ -138,15 +160,21 @@ impl GatewayHandle {
     /// Starts nothing more, waits at most `grace` for what is in flight, then stops every actor.
     pub async fn drain(&self, grace: Duration) -> Drained {
         let slots = self.registry.all();
-        let answers = slots.iter().filter_map(|slot| {
+        let answers = slots.iter().map(|slot| {
             let (reply, answer) = oneshot::channel();
             // One that cannot be asked is being rebuilt: what it had in flight is cut off already.
-            slot.ask(Ask::Drain(reply)).ok().map(|()| answer)
+            slot.ask(Ask::Drain(reply)).map(|()| answer)
         });
-        let all = futures_util::future::join_all(answers.collect::<Vec<_>>());
+        let drained = answers.map(|answer| async move { answer.ok()?.await.ok() });
+        let all = futures_util::future::join_all(drained.collect::<Vec<_>>());
         // Late ones are counted below.
-        timeout(grace, all).await.ok();
+        let in_time = timeout(grace, all).await.unwrap_or_else(|_| vec![None]);
         let unfinished = slots.iter().map(|slot| slot.snapshot().in_flight).sum();
+        let repeats =
+            slots.iter().any(|slot| slot.snapshot().resuming) || (self.store.resumes() && !self.registry.is_started());
+        if in_time.iter().all(Option::is_some) && !repeats {
+            self.store.set_idle(true);
+        }
         let (reply, answer) = oneshot::channel();
         if self.shutdown.try_send(Shutdown(reply)).is_ok() {
             answer.await.ok();
@@ -154,10 +182,11 @@ impl GatewayHandle {
         Drained { unfinished }
     }
 
-    /// Looks the event up and asks its connection; again when it changed in between.
+    /// Looks the event up and asks its connection, unless the answer is known; again when it changed in between.
     async fn act(
         &self,
         id: EventId,
+        known: impl Fn(&PendingEvent) -> Option<Result<Event, ActionError>>,
         ask: impl Fn(PendingEvent, oneshot::Sender<Result<Event, ActionError>>) -> Ask,
     ) -> Result<Event, ActionError> {
         let mut looks = 0;
@@ -165,6 +194,9 @@ impl GatewayHandle {
             let store = Arc::clone(&self.store);
             let read = tokio::task::spawn_blocking(move || store.event(id)).await;
             let row = read.map_err(|error| StoreError::Io(error.to_string()))??;
+            if let Some(answer) = known(&row) {
+                return answer;
+            }
             let slot = self.registry.slot(row.event.connection_id).ok_or(ActionError::Busy)?;
             let (reply, answer) = oneshot::channel();
             slot.ask(ask(row, reply))?;

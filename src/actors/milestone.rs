@@ -22,6 +22,8 @@ pub enum Milestone {
     Paused(ConnectionId),
     /// A connection sends again.
     Released(ConnectionId),
+    /// A deleted connection has nothing left to do.
+    ConnectionEnded(ConnectionId),
     /// A connection was rebuilt after its actor died.
     ConnectionRestarted(ConnectionId),
     /// A connection died too often and is left alone until it is unpaused.

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 use super::handle::{ActionError, Apply};
 use crate::{
-    domain::{ConnectionId, Event, Seq, Timestamp},
+    domain::{ConnectionId, Event, Seq, Timestamp, delivery::Asked},
     store::{CommitListener, Offer, PendingEvent},
 };
 
@@ -31,17 +31,18 @@ pub(crate) struct Offers(pub(crate) Vec<Offer>);
 #[rtype(result = "()")]
 pub(crate) enum Ask {
     /// One more try of an event. Answered when durable. The row is for an event that the actor does not know.
-    Retry(PendingEvent, oneshot::Sender<Result<Event, ActionError>>),
+    Retry(PendingEvent, Asked, oneshot::Sender<Result<Event, ActionError>>),
     /// No more tries of an event. Answered when durable.
     Cancel(PendingEvent, oneshot::Sender<Result<Event, ActionError>>),
-    /// The slot's pause flag has changed. Answered when nothing more is started, or things start again.
-    PauseChanged(oneshot::Sender<()>),
+    /// The slot's flag or the configuration has changed. Answered when nothing more is started, or things start again.
+    Obey(oneshot::Sender<()>),
     /// Start nothing more. Answered when nothing is in flight and all outcomes are durable.
     Drain(oneshot::Sender<()>),
 }
 
 /// What a connection shows of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "what is shown, not what is decided by")]
 pub struct ConnectionSnapshot {
     /// Attempts under way.
     pub in_flight: usize,
@@ -53,6 +54,8 @@ pub struct ConnectionSnapshot {
     pub paused: bool,
     /// How often its actor died and was rebuilt.
     pub restarts: u32,
+    /// Whether tries are still to be made that may have gone out before it started.
+    pub resuming: bool,
     /// Whether it died too often and is left alone until it is unpaused.
     pub quarantined: bool,
 }
@@ -82,7 +85,8 @@ pub(crate) struct Slot {
     missed: Mutex<Option<Missed>>,
     /// Whether `missed` holds anything: what the actor looks at first, because it is cheap.
     raised: AtomicBool,
-    /// Written by the directory before the record and by the gateway at start; the actor obeys it.
+    /// Whether nothing new is sent, for whatever reason. Written by the directory before the record and by the gateway
+    /// at start; the actor obeys it.
     paused: AtomicBool,
     /// Written by the actor after whatever it handles, and by the gateway when it restarts one.
     snapshot: Mutex<ConnectionSnapshot>,
@@ -169,6 +173,8 @@ pub(crate) struct Registry {
     slots: RwLock<HashMap<ConnectionId, Arc<Slot>>>,
     /// Absent while the directory is being rebuilt.
     directory: RwLock<Option<Recipient<Apply>>>,
+    /// Whether every connection that there was at the start has been started.
+    started: AtomicBool,
 }
 
 impl Registry {
@@ -202,6 +208,21 @@ impl Registry {
             slot.set_paused(paused);
             Arc::new(slot)
         }))
+    }
+
+    /// Forgets a connection that is deleted and has ended.
+    pub(crate) fn remove(&self, connection: ConnectionId) {
+        self.slots.write().remove(&connection);
+    }
+
+    /// Whether every connection that there was at the start has been started.
+    pub(crate) fn is_started(&self) -> bool {
+        self.started.load(Ordering::Acquire)
+    }
+
+    /// Says that every connection that there was at the start has been started.
+    pub(crate) fn set_started(&self) {
+        self.started.store(true, Ordering::Release);
     }
 
     /// All of them.

@@ -4,6 +4,8 @@ mod asks;
 mod deliveries;
 mod faults;
 mod pauses;
+mod resuming;
+mod switching;
 mod threads;
 
 use std::{
@@ -17,13 +19,14 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::{DeliverySettings, Engine, GatewayHandle, Milestone, Milestones};
+use super::{Applied, DeliverySettings, Engine, GatewayHandle, Milestone, Milestones};
 use crate::{
     clock::{Clock, VirtualClock},
     domain::{
-        ConfigItem, ConnectionId, DestinationAuth, DestinationId, DestinationKind, Event, EventId, HttpDestination,
-        HttpMethod, Phase, Project, ProjectId, Request, RequestId, RetryRule, RetryStrategy, Route, Rule, Secret,
-        SourceId, Timestamp,
+        ConfigItem, ConnectionId, DestinationAuth, DestinationId, DestinationKind, Event, EventId, EventStatus,
+        HttpDestination, HttpMethod, Phase, Project, ProjectId, Request, RequestId, RetryRule, RetryStrategy, Route,
+        Rule, Secret, SourceId, Timestamp,
+        delivery::Asked,
         directory::{Command, NewConnection, NewDestination, NewSource, Reference},
     },
     store::{NewRequest, Store, faulty::FaultyStore, memory::MemoryStore},
@@ -114,11 +117,20 @@ impl World {
             dice_set: AtomicBool::new(false),
             drawn: AtomicU64::new(1),
         });
-        let memory = Arc::new(MemoryStore::new(Arc::new(trap.clock)));
-        let faulty = Arc::new(FaultyStore::over(Arc::clone(&memory) as Arc<dyn Store>));
+        let memory = MemoryStore::new(Arc::new(trap.clock));
         let project =
             Project { id: ProjectId::from_bits(1), signing_secret: Secret::new("secret"), created_at: T0, version: 1 };
         memory.put_config(vec![ConfigItem::Project(project)]).await.unwrap();
+        let mut world = Self::on(memory, trap, concurrency).await;
+        (world.connection, world.destination) = world.connect("one", URL, rules).await;
+        world.reached(Milestone::Refilled(world.connection)).await;
+        world
+    }
+
+    /// Starts a gateway on a store.
+    async fn on(memory: MemoryStore, trap: Arc<Trap>, concurrency: usize) -> Self {
+        let memory = Arc::new(memory);
+        let faulty = Arc::new(FaultyStore::over(Arc::clone(&memory) as Arc<dyn Store>));
         let transport = ScriptedTransport::new();
         let (tell, milestones) = Milestones::channel();
         let dice = Arc::clone(&trap);
@@ -133,7 +145,7 @@ impl World {
         };
         let handle = engine.start();
         tokio::task::yield_now().await;
-        let mut world = Self {
+        Self {
             handle,
             memory,
             faulty,
@@ -144,10 +156,16 @@ impl World {
             destination: DestinationId::from_bits(0),
             source: SourceId::from_bits(0),
             requests: 0,
-        };
-        (world.connection, world.destination) = world.connect("one", URL, rules).await;
-        world.reached(Milestone::Refilled(world.connection)).await;
-        world
+        }
+    }
+
+    /// What the next process finds, with everything of this one gone: as by kill -9, or closed before as by an orderly end.
+    async fn reborn(self, concurrency: usize) -> Self {
+        let memory = self.memory.restart();
+        let mut next = Self::on(memory, self.trap, concurrency).await;
+        (next.connection, next.destination) = (self.connection, self.destination);
+        (next.source, next.requests) = (self.source, self.requests);
+        next
     }
 
     /// Adds a connection.
@@ -173,6 +191,15 @@ impl World {
     }
 
     async fn ingest_for(&mut self, connection_id: ConnectionId, destination_id: DestinationId) -> EventId {
+        let generation = self.memory.configuration().standing(connection_id).generation;
+        let new = self.request_for(Route { connection_id, destination_id, generation });
+        let id = new.request.id.event(0);
+        self.faulty.accept(new).await.unwrap();
+        id
+    }
+
+    /// The next request, on one route; its body is its number.
+    fn request_for(&mut self, route: Route) -> NewRequest {
         self.requests += 1;
         let request = Request {
             id: RequestId::from_parts(self.now(), self.requests << 40),
@@ -186,17 +213,13 @@ impl World {
             body_truncated: false,
             client_ip: None,
         };
-        let id = request.id.event(0);
-        let routes = vec![Route { connection_id, destination_id, generation: 0 }];
-        let new = NewRequest {
+        NewRequest {
             request: Arc::new(request),
-            routes,
+            routes: vec![route],
             ignored: Vec::new(),
             rejection: None,
             body_permit: Some(Arc::new(())),
-        };
-        self.faulty.accept(new).await.unwrap();
-        id
+        }
     }
 
     /// Waits for a fact; virtual time passes as far as it must.
@@ -247,10 +270,20 @@ impl World {
     }
 
     async fn pause(&self) {
-        self.handle.apply(Command::Pause(self.connection)).await.unwrap();
+        self.apply(Command::Pause(self.connection)).await;
     }
 
     async fn unpause(&self) {
-        self.handle.apply(Command::Unpause(self.connection)).await.unwrap();
+        self.apply(Command::Unpause(self.connection)).await;
+    }
+
+    async fn apply(&self, command: Command) -> Applied {
+        self.handle.apply(command).await.unwrap()
+    }
+
+    /// The public status.
+    fn status(&self, id: EventId) -> EventStatus {
+        let event = self.event(id);
+        event.status(self.memory.configuration().standing(event.connection_id), self.now())
     }
 }

@@ -37,7 +37,7 @@ impl fmt::Display for Banner<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "hookgate {}", env!("CARGO_PKG_VERSION"))?;
         writeln!(f)?;
-        if let Some(source) = self.configuration.sources.values().next() {
+        if let Some(source) = self.configuration.sources.values().find(|source| source.deleted_at.is_none()) {
             let url = format!("{}/e/{}", self.ingress_url, source.token.as_str());
             writeln!(f, "Send a webhook to the source `{}`:", source.name)?;
             writeln!(f, "  curl -d '{{\"hello\":\"world\"}}' -H 'content-type: application/json' {url}")?;

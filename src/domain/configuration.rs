@@ -165,12 +165,70 @@ impl Configuration {
         })
     }
 
+    /// The source of this name that is not deleted.
+    #[must_use]
+    pub fn source_named(&self, name: &str) -> Option<&Arc<Source>> {
+        self.sources.values().find(|source| source.deleted_at.is_none() && source.name == name)
+    }
+
+    /// The destination of this name that is not deleted.
+    #[must_use]
+    pub fn destination_named(&self, name: &str) -> Option<&Arc<Destination>> {
+        self.destinations.values().find(|destination| destination.deleted_at.is_none() && destination.name == name)
+    }
+
+    /// The connection of this name that is not deleted.
+    #[must_use]
+    pub fn connection_named(&self, name: &str) -> Option<&Arc<Connection>> {
+        let named = |connection: &&Arc<Connection>| connection.name.as_deref() == Some(name);
+        self.connections.values().find(|connection| connection.deleted_at.is_none() && named(connection))
+    }
+
+    /// The connections to a destination that are not deleted, oldest first.
+    pub fn connections_to(&self, destination: DestinationId) -> impl Iterator<Item = &Arc<Connection>> {
+        let alive = move |one: &&Arc<Connection>| one.deleted_at.is_none() && one.destination_id == destination;
+        self.connections.values().filter(alive)
+    }
+
+    /// Whether anything new may be sent on a connection: it is not paused, and nothing about it is disabled or deleted.
+    #[must_use]
+    pub fn may_send(&self, connection: ConnectionId) -> bool {
+        !self.is_paused(connection) && self.switched_off(connection).is_none()
+    }
+
+    /// Why events of a connection are cancelled and cannot be tried again; `None` while they can.
+    #[must_use]
+    pub fn switched_off(&self, connection: ConnectionId) -> Option<SwitchedOff> {
+        let connection = self.connections.get(&connection)?;
+        let destination = self.destinations.get(&connection.destination_id);
+        if connection.deleted_at.is_some() {
+            return Some(SwitchedOff::ConnectionDeleted(connection.id));
+        }
+        if connection.disabled_at.is_some() {
+            return Some(SwitchedOff::ConnectionDisabled(connection.id));
+        }
+        destination
+            .filter(|to| to.disabled_at.is_some() || to.deleted_at.is_some())
+            .map(|to| SwitchedOff::DestinationDisabled(to.id))
+    }
+
     /// Whether requests become events on a connection: neither it nor its destination is disabled or deleted.
     #[must_use]
     pub fn is_enabled(&self, connection: &Connection) -> bool {
-        let destination = self.destinations.get(&connection.destination_id);
-        connection.disabled_at.is_none()
-            && connection.deleted_at.is_none()
-            && destination.is_none_or(|to| to.disabled_at.is_none() && to.deleted_at.is_none())
+        self.switched_off(connection.id).is_none()
     }
+}
+
+/// What keeps a connection from sending until somebody changes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SwitchedOff {
+    /// It is disabled itself.
+    #[error("its connection {0} is disabled: enable that first")]
+    ConnectionDisabled(ConnectionId),
+    /// It is deleted.
+    #[error("its connection {0} was deleted: send the request again over another one")]
+    ConnectionDeleted(ConnectionId),
+    /// Its destination is disabled; a deleted one takes its connections along.
+    #[error("its destination {0} is disabled: enable that first")]
+    DestinationDisabled(DestinationId),
 }

@@ -288,9 +288,12 @@ impl Delivery {
     fn refused(&self, flight: Flight, ended: &Ended, at: &Moment<'_>) -> (Phase, Then) {
         let automatic_due = match flight.cause {
             _ if flight.cancelled => None,
-            AttemptTrigger::Manual | AttemptTrigger::BulkRetry => flight.automatic_due.and_then(|due_at| {
-                ended.retry_after.map_or(Some(due_at), |asked| Some(due_at.max(asked.due_at(ended.at())?)))
-            }),
+            // It only moves the automatic retry that stands behind; on its own a try that was asked for has no next one.
+            AttemptTrigger::Manual | AttemptTrigger::BulkRetry => match (flight.automatic_due, ended.retry_after) {
+                (None, _) => None,
+                (Some(due_at), None) => Some(due_at),
+                (Some(due_at), Some(asked)) => self.granted(asked, ended).map(|granted| granted.max(due_at)),
+            },
             AttemptTrigger::Initial | AttemptTrigger::Automatic | AttemptTrigger::Unpause => {
                 self.automatic_due(ended, at)
             }
@@ -307,18 +310,24 @@ impl Delivery {
 
     /// When the next automatic retry is due: when the destination asked for it, otherwise as the rule says.
     fn automatic_due(&self, ended: &Ended, at: &Moment<'_>) -> Option<Timestamp> {
-        let failed_at = ended.at();
-        let first = self.event.attempts.first().map_or(ended.started_at, |first| first.started_at);
         let number = self.event.automatic_used + 1;
         match ended.retry_after {
-            Some(asked) => {
-                asked.due_at(failed_at).filter(|due_at| number <= RETRIES_MAX && *due_at <= first.plus_ms(DELAY_MS_MAX))
-            }
+            Some(asked) => self.granted(asked, ended),
             None => at
                 .retry_rule
                 .filter(|rule| rule.covers(ended.result))
-                .and_then(|rule| rule.due_at(number, first, failed_at, at.jitter)),
+                .and_then(|rule| rule.due_at(number, self.first_started_at(ended), ended.at(), at.jitter)),
         }
+    }
+
+    /// When the next automatic retry is due as the destination asked for it; `None` for one beyond what any rule may have.
+    fn granted(&self, asked: RetryAfter, ended: &Ended) -> Option<Timestamp> {
+        let latest = self.first_started_at(ended).plus_ms(DELAY_MS_MAX);
+        asked.due_at(ended.at()).filter(|due_at| self.event.automatic_used < RETRIES_MAX && *due_at <= latest)
+    }
+
+    fn first_started_at(&self, ended: &Ended) -> Timestamp {
+        self.event.attempts.first().map_or(ended.started_at, |first| first.started_at)
     }
 
     fn retry(mut self, asked: Asked, at: &Moment<'_>) -> Step {
@@ -326,6 +335,8 @@ impl Delivery {
             self.event.phase = Phase::Cancelled { unsent: None };
             if let Some(flight) = &mut self.flight {
                 flight.cancelled = true;
+                // What was asked for before was cancelled as well.
+                flight.retry_asked = None;
             }
         }
         let trigger = asked.trigger();

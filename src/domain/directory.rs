@@ -74,6 +74,24 @@ pub enum Command {
     Pause(ConnectionId),
     /// Sends again.
     Unpause(ConnectionId),
+    /// Lets requests become events again; what was cancelled stays so.
+    EnableConnection(ConnectionId),
+    /// Cancels what is pending; requests become ignored events.
+    DisableConnection(ConnectionId),
+    /// As disabling, for ever.
+    DeleteConnection(ConnectionId),
+    /// Takes requests again.
+    EnableSource(SourceId),
+    /// Rejects requests; what is pending goes on.
+    DisableSource(SourceId),
+    /// Closes its URL and deletes its connections.
+    DeleteSource(SourceId),
+    /// As enabling each of its connections that is not disabled itself.
+    EnableDestination(DestinationId),
+    /// As disabling each of its connections.
+    DisableDestination(DestinationId),
+    /// Deletes its connections with it.
+    DeleteDestination(DestinationId),
 }
 
 /// Ids for what a command may create; drawn by whoever has dice, used or not.
@@ -108,6 +126,14 @@ pub enum ConfigError {
         /// Its id as it was given.
         id: String,
     },
+    /// It is about something that was deleted (410).
+    #[error("{kind} {id} was deleted, which cannot be undone: create another one")]
+    Gone {
+        /// What kind of thing.
+        kind: &'static str,
+        /// Its id.
+        id: String,
+    },
     /// The name belongs to another one (422).
     #[error("{field} \"{name}\" is taken by another {kind}: choose another name")]
     NameTaken {
@@ -134,29 +160,30 @@ pub fn decide(
     match command {
         Command::CreateSource(new) => {
             check_source(&new, "")?;
-            match configuration.sources.values().find(|source| source.name == new.name) {
+            match configuration.source_named(&new.name) {
                 Some(_) => Err(taken("name", "source", new.name)),
                 None => Ok(vec![ConfigItem::Source(source_of(new, now, fresh.source, fresh.token))]),
             }
         }
         Command::CreateDestination(new) => {
             check_destination(&new, "")?;
-            match configuration.destinations.values().find(|destination| destination.name == new.name) {
+            match configuration.destination_named(&new.name) {
                 Some(_) => Err(taken("name", "destination", new.name)),
                 None => Ok(vec![ConfigItem::Destination(destination_of(new, now, fresh.destination))]),
             }
         }
         Command::CreateConnection(new) => create_connection(configuration, new, now, fresh),
-        Command::Pause(id) => change(configuration, id, now, |connection| {
-            let changes = connection.paused_at.is_none();
-            connection.paused_at.get_or_insert(now);
-            changes
-        }),
-        Command::Unpause(id) => change(configuration, id, now, |connection| {
-            let changes = connection.paused_at.take().is_some();
-            connection.unpaused_at = if changes { Some(now) } else { connection.unpaused_at };
-            changes
-        }),
+        Command::Pause(id) => switches::pause(configuration, id, now),
+        Command::Unpause(id) => switches::unpause(configuration, id, now),
+        Command::EnableConnection(id) => switches::enable_connection(configuration, id, now),
+        Command::DisableConnection(id) => switches::disable_connection(configuration, id, now),
+        Command::DeleteConnection(id) => switches::delete_connection(configuration, id, now),
+        Command::EnableSource(id) => switches::set_source(configuration, id, now, None),
+        Command::DisableSource(id) => switches::set_source(configuration, id, now, Some(now)),
+        Command::DeleteSource(id) => switches::delete_source(configuration, id, now),
+        Command::EnableDestination(id) => switches::set_destination(configuration, id, now, None),
+        Command::DisableDestination(id) => switches::set_destination(configuration, id, now, Some(now)),
+        Command::DeleteDestination(id) => switches::delete_destination(configuration, id, now),
     }
 }
 
@@ -169,7 +196,7 @@ fn create_connection(
 ) -> Result<Vec<ConfigItem>, ConfigError> {
     if let Some(name) = &new.name {
         check_name(name, "name")?;
-        if configuration.connections.values().any(|connection| connection.name.as_ref() == Some(name)) {
+        if configuration.connection_named(name).is_some() {
             return Err(taken("name", "connection", name.clone()));
         }
     }
@@ -177,8 +204,11 @@ fn create_connection(
     check_rules(&new.rules)?;
     let mut items = Vec::with_capacity(3);
     let source_id = match new.source {
-        Reference::Existing(id) if configuration.sources.contains_key(&id) => id,
-        Reference::Existing(id) => return Err(ConfigError::NotFound { kind: "source", id: id.to_string() }),
+        Reference::Existing(id) => {
+            let known = configuration.sources.get(&id).map(|source| source.deleted_at.is_some());
+            refer("source", "source_id", id.to_string(), known)?;
+            id
+        }
         Reference::Inline(source) => {
             check_source(&source, "source.")?;
             let (id, item) = put_source(configuration, source, now, fresh.source, fresh.token);
@@ -187,8 +217,11 @@ fn create_connection(
         }
     };
     let destination_id = match new.destination {
-        Reference::Existing(id) if configuration.destinations.contains_key(&id) => id,
-        Reference::Existing(id) => return Err(ConfigError::NotFound { kind: "destination", id: id.to_string() }),
+        Reference::Existing(id) => {
+            let known = configuration.destinations.get(&id).map(|destination| destination.deleted_at.is_some());
+            refer("destination", "destination_id", id.to_string(), known)?;
+            id
+        }
         Reference::Inline(destination) => {
             check_destination(&destination, "destination.")?;
             let (id, item) = put_destination(configuration, destination, now, fresh.destination);
@@ -215,23 +248,15 @@ fn create_connection(
     Ok(items)
 }
 
-/// Changes a connection; nothing to put when `edit` says that nothing changed.
-fn change(
-    configuration: &Configuration,
-    id: ConnectionId,
-    now: Timestamp,
-    edit: impl FnOnce(&mut Connection) -> bool,
-) -> Result<Vec<ConfigItem>, ConfigError> {
-    let Some(current) = configuration.connections.get(&id) else {
-        return Err(ConfigError::NotFound { kind: "connection", id: id.to_string() });
-    };
-    let mut connection = current.as_ref().clone();
-    if !edit(&mut connection) {
-        return Ok(Vec::new());
+/// Checks what a body refers to by its id; `known` says whether that was deleted.
+fn refer(kind: &'static str, field: &str, id: String, known: Option<bool>) -> Result<(), ConfigError> {
+    match known {
+        Some(false) => Ok(()),
+        Some(true) => {
+            Err(invalid(field.to_owned(), format!("refers to {kind} {id}, which was deleted: name another one")))
+        }
+        None => Err(ConfigError::NotFound { kind, id }),
     }
-    connection.updated_at = now;
-    connection.version += 1;
-    Ok(vec![ConfigItem::Connection(connection)])
 }
 
 fn source_of(new: NewSource, now: Timestamp, id: SourceId, token: SourceToken) -> Source {
@@ -272,7 +297,7 @@ fn put_source(
     id: SourceId,
     token: SourceToken,
 ) -> (SourceId, Option<Source>) {
-    let Some(current) = configuration.sources.values().find(|source| source.name == new.name) else {
+    let Some(current) = configuration.source_named(&new.name) else {
         return (id, Some(source_of(new, now, id, token)));
     };
     let mut source = current.as_ref().clone();
@@ -294,7 +319,7 @@ fn put_destination(
     now: Timestamp,
     id: DestinationId,
 ) -> (DestinationId, Option<Destination>) {
-    let Some(current) = configuration.destinations.values().find(|destination| destination.name == new.name) else {
+    let Some(current) = configuration.destination_named(&new.name) else {
         return (id, Some(destination_of(new, now, id)));
     };
     let mut destination = current.as_ref().clone();
@@ -384,5 +409,6 @@ fn check_rules(rules: &[Rule]) -> Result<(), ConfigError> {
     Ok(())
 }
 
+mod switches;
 #[cfg(test)]
 mod tests;

@@ -22,7 +22,7 @@ pub mod source;
 pub mod time;
 
 pub use attempt::{AttemptRecord, AttemptResult, AttemptStatus, AttemptSummary, AttemptTrigger};
-pub use configuration::{ApiKey, ConfigItem, Configuration, Project};
+pub use configuration::{ApiKey, ConfigItem, Configuration, Project, SwitchedOff};
 pub use connection::Connection;
 pub use destination::{CliDestination, Destination, DestinationAuth, DestinationKind, HttpDestination, HttpMethod};
 pub use error_code::ErrorCode;

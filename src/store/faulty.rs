@@ -1,7 +1,8 @@
 //! A store that fails or hesitates when told to: a wrapper around any other, for tests.
 //!
 //! A failed change never reaches the store behind it. A held change reaches it when it is released, in the order in
-//! which the changes were submitted, so what is held is not visible and not offered either. Reads pass untouched.
+//! which the changes were submitted, so what is held is not visible and not offered either. Reads pass untouched, but those of
+//! queues may be made to arrive late.
 
 #[cfg(test)]
 mod tests;
@@ -9,7 +10,7 @@ mod tests;
 use std::{collections::VecDeque, sync::Arc};
 
 use futures_util::FutureExt;
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
 use super::{
@@ -61,17 +62,26 @@ impl Plan {
     }
 }
 
+/// Answers of [`Store::pending`] that are on their way.
+#[derive(Default)]
+struct Readings {
+    holding: bool,
+    held: usize,
+}
+
 /// Passes everything on, except what it was told to fail or to hold.
 pub struct FaultyStore {
     inner: Arc<dyn Store>,
     plan: Mutex<Plan>,
+    readings: Mutex<Readings>,
+    released: Condvar,
 }
 
 impl FaultyStore {
     /// Wraps a store; nothing fails and nothing is held until asked for.
     #[must_use]
     pub fn over(inner: Arc<dyn Store>) -> Self {
-        Self { inner, plan: Mutex::default() }
+        Self { inner, plan: Mutex::default(), readings: Mutex::default(), released: Condvar::new() }
     }
 
     /// Fails the `nth` call of this kind from now on, counted from 1, once.
@@ -82,6 +92,23 @@ impl FaultyStore {
     /// Holds every change submitted from now on.
     pub fn hold(&self) {
         self.plan.lock().holding = true;
+    }
+
+    /// Lets every stretch of a queue that is read from now on arrive late: by then it may say what is no longer so.
+    pub fn hold_readings(&self) {
+        self.readings.lock().holding = true;
+    }
+
+    /// How many of these are on their way.
+    #[must_use]
+    pub fn held_readings(&self) -> usize {
+        self.readings.lock().held
+    }
+
+    /// Lets them arrive.
+    pub fn release_readings(&self) {
+        self.readings.lock().holding = false;
+        self.released.notify_all();
     }
 
     /// How many changes are held.
@@ -171,7 +198,12 @@ impl Store for FaultyStore {
         from: Option<(Timestamp, Seq)>,
         limit: usize,
     ) -> Result<PendingPage, StoreError> {
-        self.inner.pending(connection, due_before, from, limit)
+        let page = self.inner.pending(connection, due_before, from, limit);
+        let mut readings = self.readings.lock();
+        readings.held += 1;
+        self.released.wait_while(&mut readings, |readings| readings.holding);
+        readings.held -= 1;
+        page
     }
 
     fn held(&self, connection: ConnectionId, now: Timestamp) -> Result<HeldBack, StoreError> {
@@ -208,6 +240,14 @@ impl Store for FaultyStore {
 
     fn stats(&self) -> StoreStats {
         self.inner.stats()
+    }
+
+    fn resumes(&self) -> bool {
+        self.inner.resumes()
+    }
+
+    fn set_idle(&self, idle: bool) {
+        self.inner.set_idle(idle);
     }
 
     /// What is held goes first: it was submitted before.

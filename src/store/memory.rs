@@ -148,6 +148,14 @@ impl Store for MemoryStore {
         self.state.lock().stats()
     }
 
+    fn resumes(&self) -> bool {
+        self.state.lock().resumes()
+    }
+
+    fn set_idle(&self, idle: bool) {
+        self.state.lock().set_idle(idle);
+    }
+
     fn close(&self) {
         self.state.lock().close();
     }

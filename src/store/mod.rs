@@ -389,6 +389,13 @@ pub trait Store: Send + Sync + 'static {
     /// Figures.
     fn stats(&self) -> StoreStats;
 
+    /// Whether tries may have gone out whose outcomes were never stored: the last process that sent anything did not
+    /// [end idle](Self::set_idle). The same as long as the store is open.
+    fn resumes(&self) -> bool;
+
+    /// Says whether nothing is in flight. Kept by an orderly end alone, and across ones of processes that send nothing.
+    fn set_idle(&self, idle: bool);
+
     /// Ends: everything submitted so far becomes durable, then nothing more is taken.
     fn close(&self);
 }

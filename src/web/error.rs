@@ -82,6 +82,11 @@ impl ApiError {
         Self::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", message)
     }
 
+    /// 410: it was there, and was deleted.
+    pub fn gone(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::GONE, "GONE", message)
+    }
+
     /// 413, with the limit.
     #[must_use]
     pub fn body_too_large(limit: usize) -> Self {

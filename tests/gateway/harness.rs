@@ -10,6 +10,7 @@ use tempfile::TempDir;
 pub(crate) struct TestGateway {
     client: ApiClient,
     process: GatewayProcess,
+    launch: Launch,
     directory: TempDir,
 }
 
@@ -22,16 +23,24 @@ impl TestGateway {
     /// Starts one with other settings.
     pub(crate) fn with(change: impl FnOnce(Launch) -> Launch) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let process = change(launch(&directory)).start();
-        Self { client: process.client(), process, directory }
+        let launch = change(launch(&directory));
+        let process = launch.start();
+        Self { client: process.client(), process, launch, directory }
     }
 
     /// Stops it in order and starts it again on its directory.
     pub(crate) fn restart(self) -> Self {
         let ended = self.process.stop();
         assert_eq!(ended.status.code(), Some(0), "{}", ended.output);
-        let process = launch(&self.directory).start();
-        Self { client: process.client(), process, directory: self.directory }
+        let process = self.launch.start();
+        Self { client: process.client(), process, launch: self.launch, directory: self.directory }
+    }
+
+    /// Kills it and starts it again on its directory.
+    pub(crate) fn crash(self) -> Self {
+        self.process.kill();
+        let process = self.launch.start();
+        Self { client: process.client(), process, launch: self.launch, directory: self.directory }
     }
 
     /// What it wrote so far.
@@ -63,6 +72,16 @@ impl TestGateway {
     /// `PUT /connections/{id}/pause`
     pub(crate) fn pause(&self, flow: &Flow) -> Value {
         self.ok("PUT", &format!("/connections/{}/pause", flow.connection_id), None)
+    }
+
+    /// `PUT` of a path such as `/connections/{id}/disable`
+    pub(crate) fn put(&self, path: &str) -> Value {
+        self.ok("PUT", path, None)
+    }
+
+    /// How many events of a connection have this status.
+    pub(crate) fn count(&self, flow: &Flow, status: &str) -> usize {
+        self.events(&format!("webhook_id={}&status={status}&limit=250", flow.connection_id)).len()
     }
 
     /// `PUT /connections/{id}/unpause`

@@ -5,6 +5,7 @@
 
 mod attempts;
 mod delivery;
+mod disabling;
 mod egress;
 mod failures;
 mod harness;
@@ -14,6 +15,7 @@ mod listing;
 mod manual;
 mod pausing;
 mod refusals;
+mod resuming;
 mod retrying;
 mod start;
 mod stopping;

@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 
 use super::{
     super::{handle::ActionError, milestone::Milestone},
-    ConnectionActor, Delivery, Fresh, Input, Live, Then,
+    Configuration, ConnectionActor, Delivery, Fresh, Input, Live, Then,
 };
 use crate::{domain::Event, store::PendingEvent};
 
@@ -16,8 +16,14 @@ impl ConnectionActor {
     /// Retries or cancels an event, wherever it is: being worked on, in the window, or in the store only.
     pub(super) fn ask(&mut self, row: PendingEvent, input: Input, reply: Waiter, ctx: &mut Context<Self>) {
         let seq = row.event.seq;
+        // One reading for both: what it allows is what is decided by.
+        let configuration = self.engine.store.configuration();
+        if let (Input::Retry(_), Some(switched_off)) = (input, configuration.switched_off(self.id)) {
+            // Whoever asked may have stopped waiting.
+            return drop(reply.send(Err(switched_off.into())));
+        }
         if let Some(live) = self.live.remove(&seq) {
-            let step = self.decide(live.delivery.clone(), input);
+            let step = self.decide_by(&configuration, live.delivery.clone(), input);
             if let Then::Refuse(status) = step.then {
                 self.live.insert(seq, live);
                 // Whoever asked may have stopped waiting.
@@ -27,7 +33,7 @@ impl ConnectionActor {
         }
         // What the window has is at least as new as what the caller read.
         let event = self.queue.peek(seq).map_or(&row.event, |fresh| &fresh.event).clone();
-        let step = self.decide(Delivery::at_rest(event), input);
+        let step = self.decide_by(&configuration, Delivery::at_rest(event), input);
         if step.record.is_none() {
             // Nothing changes, so nothing needs to be held in memory.
             let answer = match step.then {
@@ -42,8 +48,8 @@ impl ConnectionActor {
         self.perform(Live::new(fresh), step, None, Some(reply), ctx);
     }
 
-    /// Does what the slot says about the pause.
-    pub(super) fn obey_pause(&mut self, ctx: &mut Context<Self>) {
+    /// Does what the slot and the configuration say: stops or goes on, lets go of what was cancelled, ends when deleted.
+    pub(super) fn obey(&mut self, ctx: &mut Context<Self>) {
         if self.slot.is_paused() {
             self.queue.pause();
             self.engine.milestones.reached(Milestone::Paused(self.id));
@@ -51,6 +57,28 @@ impl ConnectionActor {
             self.queue.release();
             self.ramp(ctx);
             self.engine.milestones.reached(Milestone::Released(self.id));
+        }
+        let configuration = self.engine.store.configuration();
+        self.deleted = configuration.connections.get(&self.id).is_none_or(|connection| connection.deleted_at.is_some());
+        if configuration.switched_off(self.id).is_some() {
+            self.let_go(&configuration, ctx);
+        }
+    }
+
+    /// Forgets what was cancelled with the connection: nothing is recorded, as its generation says it for all.
+    fn let_go(&mut self, configuration: &Configuration, ctx: &mut Context<Self>) {
+        self.resuming.clear();
+        let standing = configuration.standing(self.id);
+        let is_cut = |Delivery { event, flight }: &Delivery| {
+            flight.is_none()
+                && !event.phase.is_settled()
+                && event.phase.effective(event.generation, standing).is_settled()
+        };
+        let cut: Vec<_> = self.live.iter().filter(|(_, live)| is_cut(&live.delivery)).map(|(seq, _)| *seq).collect();
+        for seq in cut {
+            let Some(live) = self.live.remove(&seq) else { continue };
+            let step = self.decide_by(configuration, live.delivery.clone(), Input::Start { resumed: false });
+            self.perform(live, step, None, None, ctx);
         }
     }
 }

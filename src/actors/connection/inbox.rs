@@ -11,7 +11,7 @@ use super::{
 };
 use crate::domain::{
     AttemptRecord, Request, Seq,
-    delivery::{Asked, Ended, Input},
+    delivery::{Ended, Input},
     queue::Return,
 };
 
@@ -51,7 +51,9 @@ impl Handler<Offers> for ConnectionActor {
         if let Some(missed) = self.slot.take_missed() {
             self.queue.miss(missed.lowest, missed.highest);
         }
-        for offer in offers {
+        let generation = self.engine.store.configuration().standing(self.id).generation;
+        // Those of an earlier one were cancelled on their way.
+        for offer in offers.into_iter().filter(|offer| offer.event.generation >= generation) {
             if let Some(key) = offer.event.queue_key() {
                 let roomy = self.queue.window_len() < BODIES_EVENTS_MAX;
                 let small = |request: &Request| request.body.len() <= BODY_BYTES_MAX;
@@ -121,10 +123,10 @@ impl Handler<Ask> for ConnectionActor {
 
     fn handle(&mut self, ask: Ask, ctx: &mut Self::Context) {
         match ask {
-            Ask::Retry(row, reply) => self.ask(row, Input::Retry(Asked::Manual), reply, ctx),
+            Ask::Retry(row, asked, reply) => self.ask(row, Input::Retry(asked), reply, ctx),
             Ask::Cancel(row, reply) => self.ask(row, Input::Cancel, reply, ctx),
-            Ask::PauseChanged(reply) => {
-                self.obey_pause(ctx);
+            Ask::Obey(reply) => {
+                self.obey(ctx);
                 // The directory may have died meanwhile.
                 reply.send(()).ok();
             }

@@ -1,11 +1,7 @@
 //! Retries and cancellations that people ask for, in every state of an event.
 
 use super::*;
-use crate::{
-    actors::ActionError,
-    domain::{AttemptTrigger, EventStatus},
-    transport::scripted::Script,
-};
+use crate::{actors::ActionError, domain::AttemptTrigger, transport::scripted::Script};
 
 #[actix::test]
 async fn a_settled_event_is_tried_again_by_hand_whatever_it_settled_as() {
@@ -13,11 +9,11 @@ async fn a_settled_event_is_tried_again_by_hand_whatever_it_settled_as() {
     world.transport.script(URL, [Script::status(200), Script::status(500), Script::status(200)]);
     let id = world.ingest().await;
     world.reached(Milestone::Settled(id)).await;
-    let answer = world.handle.retry(id).await.unwrap();
+    let answer = world.handle.retry(id, Asked::Manual).await.unwrap();
     assert!(matches!(answer.phase, Phase::Ready { trigger: AttemptTrigger::Manual, .. }), "{:?}", answer.phase);
     world.reached(Milestone::Settled(id)).await;
     assert_eq!(world.phase(id), Phase::Failed);
-    world.handle.retry(id).await.unwrap();
+    world.handle.retry(id, Asked::Manual).await.unwrap();
     world.reached(Milestone::Settled(id)).await;
     assert_eq!(world.phase(id), Phase::Successful);
     assert_eq!(world.event(id).attempts.len(), 3);
@@ -30,7 +26,7 @@ async fn a_manual_retry_does_not_wait_for_the_automatic_one_and_leaves_it_standi
         world.transport.script(URL, [Script::status(500), Script::status(500)]);
         let id = world.ingest().await;
         world.reached(Milestone::AttemptRecorded { event: id, number: 1 }).await;
-        world.handle.retry(id).await.unwrap();
+        world.handle.retry(id, Asked::Manual).await.unwrap();
         world.reached(Milestone::Settled(id)).await;
         assert_eq!(world.starts_ms(id), [0, 0, interval_ms]);
         let triggers: Vec<_> = world.event(id).attempts.iter().map(|attempt| attempt.trigger).collect();
@@ -45,7 +41,7 @@ async fn a_retry_of_an_event_in_flight_means_one_more_try_if_it_fails() {
     world.transport.script(URL, [Script::Answer { status: 500, after: Duration::from_secs(1) }]);
     let id = world.ingest().await;
     world.until("in flight", |world| world.snapshot().in_flight == 1).await;
-    world.handle.retry(id).await.unwrap();
+    world.handle.retry(id, Asked::Manual).await.unwrap();
     world.reached(Milestone::Settled(id)).await;
     assert_eq!((world.phase(id), world.event(id).attempts.len()), (Phase::Successful, 2));
 }
@@ -85,7 +81,7 @@ async fn a_held_event_is_cancelled_and_retried_without_being_sent() {
     world.pause().await;
     let id = world.ingest().await;
     let other = world.ingest().await;
-    assert!(matches!(world.handle.retry(other).await.unwrap().phase, Phase::Ready { .. }));
+    assert!(matches!(world.handle.retry(other, Asked::Manual).await.unwrap().phase, Phase::Ready { .. }));
     assert!(matches!(world.handle.cancel(id).await.unwrap().phase, Phase::Cancelled { unsent: Some(_) }));
     assert!(world.sent().is_empty());
     world.unpause().await;
@@ -101,5 +97,5 @@ async fn what_settled_cannot_be_cancelled_and_what_is_not_there_is_not_found() {
     let refused = world.handle.cancel(id).await.unwrap_err();
     assert_eq!(refused, ActionError::AlreadySettled { status: EventStatus::Successful });
     let nobody = EventId::from_bits(12_345);
-    assert_eq!(world.handle.retry(nobody).await.unwrap_err(), ActionError::NotFound);
+    assert_eq!(world.handle.retry(nobody, Asked::Manual).await.unwrap_err(), ActionError::NotFound);
 }

@@ -101,7 +101,7 @@ async fn a_connection_that_keeps_dying_is_quarantined_until_it_is_unpaused() {
     assert!(world.snapshot().quarantined);
     let later = world.ingest().await;
     assert!(matches!(world.phase(later), Phase::Ready { .. }), "still queued durably");
-    assert_eq!(world.handle.retry(id).await.unwrap_err(), crate::actors::ActionError::Busy);
+    assert_eq!(world.handle.retry(id, Asked::Manual).await.unwrap_err(), crate::actors::ActionError::Busy);
     world.unpause().await;
     world.reached(Milestone::Settled(later)).await;
     assert_eq!(world.phase(id), Phase::Successful);
@@ -167,7 +167,7 @@ async fn draining_waits_for_what_is_in_flight_and_starts_nothing_more() {
     assert_eq!(world.handle.drain(Duration::from_secs(30)).await.unfinished, 0);
     assert_eq!(world.phase(first), Phase::Successful);
     assert!(matches!(world.phase(second), Phase::Ready { .. }));
-    assert_eq!(world.handle.retry(second).await.unwrap_err(), crate::actors::ActionError::Busy);
+    assert_eq!(world.handle.retry(second, Asked::Manual).await.unwrap_err(), crate::actors::ActionError::Busy);
 }
 
 #[actix::test]

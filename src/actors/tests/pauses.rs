@@ -1,7 +1,7 @@
 //! Pausing and releasing.
 
 use super::*;
-use crate::transport::scripted::Script;
+use crate::{domain::AttemptTrigger, transport::scripted::Script};
 
 #[actix::test]
 async fn a_paused_connection_holds_due_retries_and_releases_in_order() {
@@ -18,12 +18,17 @@ async fn a_paused_connection_holds_due_retries_and_releases_in_order() {
     tokio::time::advance(Duration::from_secs(3_600)).await;
     world.until("held", |world| world.snapshot().paused).await;
     assert_eq!(world.bodies(), [1], "nothing is sent while paused, due or not");
-    world.unpause().await;
+    let released = world.apply(Command::Unpause(world.connection)).await.released.unwrap();
+    assert_eq!((released.events, released.body_bytes), (4, 4));
+    assert_eq!(released.oldest_at, Some(world.event(first).created_at));
     world.reached(Milestone::Released(world.connection)).await;
     world.reached(Milestone::Settled(first)).await;
     // The others became due before the retry did.
     assert_eq!(world.bodies(), [1, 2, 3, 4, 1]);
     assert!(later.iter().all(|id| world.phase(*id) == Phase::Successful));
+    let triggers = |id| world.event(id).attempts.iter().map(|attempt| attempt.trigger).collect::<Vec<_>>();
+    assert_eq!(triggers(first), [AttemptTrigger::Initial, AttemptTrigger::Unpause]);
+    assert_eq!(triggers(later[2]), [AttemptTrigger::Unpause]);
 }
 
 #[actix::test]

@@ -1,23 +1,28 @@
 //! What every step of a delivery keeps, named once: asserted in debug builds and checked by the property tests.
 
 use super::{Delivery, Input, Moment, Record, Step, Then, Try};
-use crate::domain::{AttemptTrigger, Phase, rule::RETRIES_MAX};
+use crate::domain::{
+    AttemptTrigger, Phase,
+    rule::{DELAY_MS_MAX, RETRIES_MAX},
+};
 
 /// The names of the invariants that a step breaks.
 #[must_use]
 pub fn broken(before: &Delivery, input: Input, at: &Moment<'_>, step: &Step) -> Vec<&'static str> {
     let checks = [
-        ("I2: settled is final, except for a manual retry", settled_is_final(before, input, step)),
+        ("I2: settled is final, except for a manual retry", settled_is_final(before, input, at, step)),
         ("I3: automatic attempts stay within the rule's limit", attempts_are_bounded(step)),
         ("I4: a live delivery waits for exactly one thing", waits_for_one_thing(at, step)),
+        ("I5: what was cut stays cancelled until it is asked for", cut_stays_cancelled(before, input, at, step)),
         ("I6: no automatic retry is early", never_early(before, at, step)),
+        ("no automatic retry is due later than the limit", never_too_late(step)),
         ("versions count what is recorded", versions_count_records(before, step)),
     ];
     checks.into_iter().filter(|(_, holds)| !holds).map(|(name, _)| name).collect()
 }
 
-fn settled_is_final(before: &Delivery, input: Input, step: &Step) -> bool {
-    let settled = before.flight.is_none() && before.event.phase.is_settled();
+fn settled_is_final(before: &Delivery, input: Input, at: &Moment<'_>, step: &Step) -> bool {
+    let settled = before.flight.is_none() && before.effective(at).is_settled();
     !settled || matches!(input, Input::Retry(_)) || step.next == *before
 }
 
@@ -37,6 +42,23 @@ fn waits_for_one_thing(at: &Moment<'_>, step: &Step) -> bool {
         Then::Timer { due_at } => !flying && phase == Phase::Waiting { due_at },
         Then::Settle => !flying && phase.is_settled(),
         Then::Refuse(_) => phase.is_settled(),
+    }
+}
+
+fn cut_stays_cancelled(before: &Delivery, input: Input, at: &Moment<'_>, step: &Step) -> bool {
+    let cancelled = matches!(before.effective(at), Phase::Cancelled { .. });
+    !cancelled || matches!(input, Input::Retry(_)) || matches!(step.next.effective(at), Phase::Cancelled { .. })
+}
+
+/// Of the event's own retries; one that somebody asked for is due whenever that was.
+fn never_too_late(step: &Step) -> bool {
+    let first = step.next.event.attempts.first().map(|first| first.started_at);
+    match (step.next.event.phase, first) {
+        (Phase::Waiting { due_at } | Phase::Ready { automatic_due: Some(due_at), .. }, Some(first)) => {
+            step.next.flight.is_some() || due_at <= first.plus_ms(DELAY_MS_MAX)
+        }
+        (Phase::Waiting { .. } | Phase::Ready { .. }, _)
+        | (Phase::Successful | Phase::Failed | Phase::Cancelled { .. }, _) => true,
     }
 }
 

@@ -1,5 +1,8 @@
 //! The table of decision 8, cell by cell, then the invariants over random histories.
 
+mod cut;
+mod obeying;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -60,20 +63,23 @@ impl Walk {
         Self { delivery, now: T0, rule: Some(rule(count)), generation: 0, unpaused_at: None, retry_after: None }
     }
 
-    fn input(&mut self, input: Input) -> (Option<Record>, Then) {
-        let at = Moment {
+    fn moment(&self) -> Moment<'_> {
+        Moment {
             now: self.now,
             generation: self.generation,
             unpaused_at: self.unpaused_at,
             retry_rule: self.rule.as_ref(),
             jitter: 0.0,
-        };
-        let step = self.delivery.clone().step(input, &at);
+        }
+    }
+
+    fn input(&mut self, input: Input) -> (Option<Record>, Then) {
+        let step = self.delivery.clone().step(input, &self.moment());
         self.delivery = step.next;
         let then = match step.then {
             // What follows is asked of it in a test of its own.
             Then::Send(attempt) => Then::Send(Try { follow_up: FollowUp::Nothing, ..attempt }),
-            other => other,
+            other @ (Then::Nothing | Then::Enqueue | Then::Timer { .. } | Then::Settle | Then::Refuse(_)) => other,
         };
         (step.record, then)
     }
@@ -225,22 +231,42 @@ fn a_dead_delivery_is_a_failed_attempt() {
 enum Act {
     Start,
     Finish(u16),
-    Retry,
+    Retry(Asked),
     Cancel,
     Die,
     Crash,
     Pass(u64),
+    /// The connection is disabled, and at once enabled again.
+    Cut,
+    Unpause,
+    /// What the destination asks for from now on.
+    Ask(Option<RetryAfter>),
+    /// The rule is replaced.
+    Rule(Option<u32>),
+}
+
+fn retry_after() -> impl Strategy<Value = RetryAfter> {
+    prop_oneof![
+        (0u64..1_000_000).prop_map(RetryAfter::Seconds),
+        Just(RetryAfter::Seconds(u64::MAX)),
+        (0u64..1_000_000).prop_map(|ms| RetryAfter::At(T0.plus_ms(ms))),
+        Just(RetryAfter::Never),
+    ]
 }
 
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         4 => Just(Act::Start),
         4 => prop_oneof![Just(200u16), Just(500)].prop_map(Act::Finish),
-        1 => Just(Act::Retry),
+        1 => prop_oneof![Just(Asked::Manual), Just(Asked::Bulk)].prop_map(Act::Retry),
+        1 => Just(Act::Cut),
+        1 => Just(Act::Unpause),
+        1 => prop::option::of(retry_after()).prop_map(Act::Ask),
+        1 => prop::option::of(1u32..6).prop_map(Act::Rule),
         1 => Just(Act::Cancel),
         1 => Just(Act::Die),
         1 => Just(Act::Crash),
-        3 => (0u64..5_000).prop_map(Act::Pass),
+        3 => prop_oneof![0u64..5_000, 0u64..400_000_000].prop_map(Act::Pass),
     ]
 }
 
@@ -249,13 +275,21 @@ proptest! {
     #[test]
     fn random_histories_keep_the_invariants(acts in prop::collection::vec(act(), 0..80), count in 1u32..6) {
         let mut walk = Walk::new(fresh(), count);
-        let mut asked = 0;
+        let (mut asked, mut by_destination) = (0, false);
         for act in acts {
+            let was_cut = walk.delivery.is_cut(&walk.moment());
             match act {
-                Act::Start => { walk.input(START); }
+                Act::Start => {
+                    let (_, then) = walk.input(START);
+                    prop_assert!(!(was_cut && matches!(then, Then::Send(_))), "what was cut is never sent");
+                }
                 Act::Finish(status) if walk.delivery.flight.is_some() => { walk.finish(status); }
                 Act::Finish(_) => {}
-                Act::Retry => { asked += 1; walk.input(RETRY); }
+                Act::Retry(how) => { asked += 1; walk.input(Input::Retry(how)); }
+                Act::Cut => walk.generation += 1,
+                Act::Unpause => walk.unpaused_at = Some(walk.now),
+                Act::Ask(what) => { by_destination |= what.is_some(); walk.retry_after = what; }
+                Act::Rule(count) => { by_destination = true; walk.rule = count.map(rule); }
                 Act::Cancel => { walk.input(Input::Cancel); }
                 Act::Die => { walk.input(Input::Died); }
                 // What memory knew is gone; the row is all there is.
@@ -263,7 +297,8 @@ proptest! {
                 Act::Pass(ms) => walk.now = walk.now.plus_ms(ms),
             }
             let attempts = walk.delivery.event.attempts.len();
-            prop_assert!(attempts <= 1 + count as usize + asked, "I3: {attempts} attempts");
+            let by_itself = if by_destination { RETRIES_MAX } else { count };
+            prop_assert!(attempts <= 1 + by_itself as usize + asked, "I3: {attempts} attempts");
         }
     }
 

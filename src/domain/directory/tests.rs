@@ -1,5 +1,7 @@
 //! Each command once as it should be, and each way of getting it wrong.
 
+mod switching;
+
 use super::*;
 use crate::domain::{DestinationAuth, HttpDestination, RetryRule, RetryStrategy};
 

@@ -1,7 +1,7 @@
 //! The end of a store, and commits that nobody awaits.
 
 use super::{
-    START, Subject,
+    Happening, START, Subject,
     kit::{accept, accept_events, connection, moved, new_request, queued_seqs, request, tried},
 };
 use crate::{
@@ -45,6 +45,32 @@ pub fn what_was_submitted_before_closing_is_kept(subject: &mut dyn Subject) {
     assert_eq!(store.event(event.id()).unwrap().event, tried);
     assert_eq!(queued_seqs(&*store, 2, START).len(), 99);
     assert_eq!(store.configuration().connections.len(), 1);
+}
+
+pub fn whether_an_end_was_idle_is_kept_by_an_orderly_one_alone(subject: &mut dyn Subject) {
+    assert!(!subject.store().resumes(), "nothing was ever sent");
+    accept(&*subject.store(), 0, &[1]);
+    // What is said before the end, how it ends, and what the next one finds.
+    let ends: [(Option<bool>, Happening, bool); 8] = [
+        (None, |subject| subject.reopen(), false),
+        (Some(false), |subject| subject.reopen(), true),
+        (None, |subject| subject.reopen(), true),
+        (Some(true), |subject| subject.reopen(), false),
+        (Some(true), |subject| subject.crash(), true),
+        (None, |subject| subject.reopen(), true),
+        (Some(true), |subject| subject.reopen(), false),
+        (None, |subject| subject.crash(), true),
+    ];
+    for (n, (said, end, resumes)) in ends.into_iter().enumerate() {
+        let before = subject.store().resumes();
+        if let Some(idle) = said {
+            subject.store().set_idle(idle);
+        }
+        subject.settle();
+        assert_eq!(subject.store().resumes(), before, "the same as long as it is open");
+        end(subject);
+        assert_eq!(subject.store().resumes(), resumes, "end {n}");
+    }
 }
 
 pub fn a_commit_that_nobody_awaits_happens_all_the_same(subject: &mut dyn Subject) {

@@ -63,6 +63,7 @@ macro_rules! conformance_tests {
             accepting::requests_of_many_threads_get_seqs_of_their_own,
             closing::a_closed_store_refuses_changes,
             closing::what_was_submitted_before_closing_is_kept,
+            closing::whether_an_end_was_idle_is_kept_by_an_orderly_one_alone,
             closing::a_commit_that_nobody_awaits_happens_all_the_same,
             configuring::every_kind_of_item_is_read_at_once_and_kept,
             configuring::a_conflict_puts_nothing_of_its_batch,

@@ -1,7 +1,7 @@
 //! `CHECKPOINT`: from where the journal must be replayed over sled, and whether sled may be trusted at all.
 //!
 //! ```text
-//! magic "HGCKPT\0\0" | format u32 | postcard value | crc32c u32 (of all before)
+//! magic "HGCKPT\0\0" | format u32 | postcard value | idle u8 (not in format 1) | crc32c u32 (of all before)
 //! ```
 //!
 //! Written to a temporary file, synced and renamed; the directory is synced after.
@@ -33,6 +33,9 @@ pub struct Checkpoint<Item = StoredItem> {
     pub clean: bool,
     /// False when sled turned out to be damaged.
     pub state_valid: bool,
+    /// Whether nothing was in flight at a clean end. Stands behind the value; format 1 has none and reads as "perhaps".
+    #[serde(skip)]
+    pub idle: bool,
     /// Segment and offset from where records are not in sled.
     pub position: (u64, u64),
     /// Events from here on are not in sled.
@@ -79,7 +82,10 @@ impl Checkpoint {
             1 => postcard::from_bytes::<Checkpoint<v1::Item>>(rest)
                 .map(|old| Some(old.into()))
                 .map_err(|_| CheckpointError::Damaged),
-            FORMAT => postcard::from_bytes(rest).map(Some).map_err(|_| CheckpointError::Damaged),
+            FORMAT => {
+                let (value, behind) = postcard::take_from_bytes::<Self>(rest).map_err(|_| CheckpointError::Damaged)?;
+                Ok(Some(Self { idle: behind == [1], ..value }))
+            }
             newer if newer > FORMAT => Err(CheckpointError::Newer(newer)),
             _ => Err(CheckpointError::Damaged),
         }
@@ -94,6 +100,7 @@ impl Checkpoint {
         let mut bytes = MAGIC.to_vec();
         bytes.extend(FORMAT.to_le_bytes());
         bytes = postcard::to_extend(self, bytes).map_err(|error| io::Error::other(error.to_string()))?;
+        bytes.push(u8::from(self.idle));
         bytes.extend(crc32c::crc32c(&bytes).to_le_bytes());
         let temporary = directory.join("CHECKPOINT.new");
         let mut file = File::create(&temporary)?;
@@ -114,6 +121,7 @@ impl From<Checkpoint<v1::Item>> for Checkpoint {
             boot_id: old.boot_id,
             clean: old.clean,
             state_valid: old.state_valid,
+            idle: false,
             position: old.position,
             next_seq: old.next_seq,
             last_at: old.last_at,
@@ -139,6 +147,7 @@ mod tests {
             boot_id: "boot".to_owned(),
             clean: true,
             state_valid: true,
+            idle: true,
             position: (2, 4096),
             next_seq: 77,
             last_at: 1_000,

@@ -141,6 +141,7 @@ impl Feeder {
             boot_id: boot_id(),
             clean,
             state_valid: true,
+            idle: clean && self.shared.is_idle(),
             position: (position.segment, position.offset),
             next_seq,
             last_at: last_at.ms(),

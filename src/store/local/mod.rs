@@ -227,6 +227,14 @@ impl Store for LocalStore {
         StoreStats { events, ..self.shared.stats() }
     }
 
+    fn resumes(&self) -> bool {
+        self.shared.resumes
+    }
+
+    fn set_idle(&self, idle: bool) {
+        self.shared.set_idle(idle);
+    }
+
     fn close(&self) {
         let mut threads = self.threads.lock();
         self.shared.stop_retention();

@@ -111,6 +111,7 @@ impl LocalStore {
             journal::open(&directory.join(JOURNAL), journal_options, from, options.salvage)?;
         log(&recovered);
         let fresh = found.is_none() && recovered.start == recovered.end;
+        let resumes = !fresh && !found.as_ref().is_some_and(|found| found.idle);
         if let Some(found) = &found {
             // Opening sled writes to it: a power cut from here on must not find the clean stop before.
             unclean(found.clone(), may_trust(found).is_ok()).write(&directory)?;
@@ -139,6 +140,7 @@ impl LocalStore {
             next_seq: tail.next_seq,
             last_at: tail.last_at,
             configuration: tail.configuration,
+            resumes,
             lock,
         };
         let shared = Arc::new(Shared::new(options, parts));
@@ -268,7 +270,7 @@ fn trusted_state(path: &Path, options: &LocalOptions, checkpoint: &Checkpoint) -
 /// The checkpoint as it stands while the process runs: whatever ends it without a word leaves it unclean.
 fn unclean(checkpoint: Checkpoint, trusted: bool) -> Checkpoint {
     // Until a rebuild has ended with a checkpoint of its own, sled is not to be used.
-    Checkpoint { clean: false, boot_id: boot_id(), state_valid: trusted, ..checkpoint }
+    Checkpoint { clean: false, idle: false, boot_id: boot_id(), state_valid: trusted, ..checkpoint }
 }
 
 /// Of a data directory that has none: everything is after it.
@@ -281,6 +283,7 @@ fn new_checkpoint() -> Result<Checkpoint, OpenError> {
         boot_id: String::new(),
         clean: false,
         state_valid: false,
+        idle: false,
         position: (0, 0),
         next_seq: 0,
         last_at: 0,

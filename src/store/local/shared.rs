@@ -6,6 +6,7 @@
 //! | `overlay` (rows that sled has) | the feeder | |
 //! | `state` (once) | the feeder | everybody |
 //! | `over_quota` | retention | everybody |
+//! | `idle` | whoever sends | the feeder |
 //! | `disk_low`, `progress`, `replayed_from` | the feeder | everybody |
 
 use std::{
@@ -60,6 +61,9 @@ pub(super) struct Shared {
     disk_low: AtomicBool,
     over_quota: AtomicBool,
     damaged: AtomicBool,
+    /// Whether tries may have gone out that are not known.
+    pub(super) resumes: bool,
+    idle: AtomicBool,
     feed: Mutex<Feed>,
     feed_wanted: Condvar,
     retain: Mutex<bool>,
@@ -104,12 +108,24 @@ impl Shared {
             disk_low: AtomicBool::new(false),
             over_quota: AtomicBool::new(false),
             damaged: AtomicBool::new(false),
+            resumes: parts.resumes,
+            // Whoever sends says when that is so; whoever does not leaves it as it was.
+            idle: AtomicBool::new(!parts.resumes),
             feed: Mutex::default(),
             feed_wanted: Condvar::new(),
             retain: Mutex::new(true),
             retention_stopped: Condvar::new(),
             _lock: parts.lock,
         }
+    }
+
+    /// Whether nothing is in flight, nor may have been when this process began.
+    pub(super) fn is_idle(&self) -> bool {
+        self.idle.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_idle(&self, idle: bool) {
+        self.idle.store(idle, Ordering::Release);
     }
 
     pub(super) fn configuration(&self) -> Arc<Configuration> {
@@ -367,5 +383,6 @@ pub(super) struct Parts {
     pub(super) next_seq: Seq,
     pub(super) last_at: Timestamp,
     pub(super) configuration: Configuration,
+    pub(super) resumes: bool,
     pub(super) lock: File,
 }

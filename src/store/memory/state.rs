@@ -59,6 +59,9 @@ pub(super) struct State {
     /// The latest `created_at` given.
     last_at: Timestamp,
     recent: Recent,
+    resumes: bool,
+    /// Whether nothing is in flight; `None` until somebody has said so.
+    idle: Option<bool>,
     closed: bool,
     listener: Option<Arc<dyn CommitListener>>,
     untold: VecDeque<(ConnectionId, Vec<Offer>)>,
@@ -77,6 +80,7 @@ impl State {
     /// Takes everything that outlives a process, and leaves a closed store that only knows its configuration.
     pub(super) fn hand_over(&mut self) -> Self {
         let left = Self { configuration: Arc::clone(&self.configuration), closed: true, ..Self::default() };
+        let ended_in_order = self.closed;
         let all = std::mem::replace(self, left);
         Self {
             configuration: all.configuration,
@@ -85,8 +89,17 @@ impl State {
             ids: all.ids,
             queues: all.queues,
             last_at: all.last_at,
+            resumes: !ended_in_order || !all.idle.unwrap_or(!all.resumes),
             ..Self::default()
         }
+    }
+
+    pub(super) fn resumes(&self) -> bool {
+        self.resumes
+    }
+
+    pub(super) fn set_idle(&mut self, idle: bool) {
+        self.idle = Some(idle);
     }
 
     pub(super) fn accept(&mut self, new: &NewRequest, now: Timestamp) -> Result<Accepted, StoreError> {

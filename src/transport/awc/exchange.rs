@@ -2,7 +2,7 @@
 
 use awc::http::{
     Method, StatusCode, Uri,
-    header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT},
+    header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT},
 };
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -171,10 +171,13 @@ fn prepare(
 }
 
 /// The response's headers as far as they are kept, sorted by name: awc's map has no order but among equal names.
+/// `retry-after` is always among them, because it is obeyed.
 fn kept_headers(headers: &HeaderMap) -> Vec<(String, Bytes)> {
     let mut bytes = 0;
-    let mut kept: Vec<(String, Bytes)> = headers
-        .iter()
+    let is_obeyed = |(name, _): &(&HeaderName, &HeaderValue)| *name == RETRY_AFTER;
+    let obeyed = headers.iter().filter(is_obeyed);
+    let mut kept: Vec<(String, Bytes)> = obeyed
+        .chain(headers.iter().filter(|header| !is_obeyed(header)))
         .take(RESPONSE_HEADERS_MAX)
         .take_while(|(name, value)| {
             bytes += name.as_str().len() + value.len();

@@ -1,13 +1,14 @@
-//! Connections: source → destination with rules, and the pause.
+//! Connections: source → destination with rules; pausing, disabling and deleting them.
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Answer, Call, Route, destinations, ok, sources};
+use super::{Answer, Call, Route, alive, destinations, ok, ok_deleted, sources};
 use crate::{
     domain::{
-        Configuration, Connection, ConnectionId, DestinationId, RetryRule, RetryStrategy, Rule, SourceId, StatusCodes,
+        Configuration, Connection, ConnectionId, Destination, DestinationId, RetryRule, RetryStrategy, Rule, SourceId,
+        StatusCodes,
         directory::{Command, NewConnection, NewDestination, NewSource, Reference},
         rule::EXPRESSIONS_MAX,
     },
@@ -22,6 +23,11 @@ use crate::{
 pub const ROUTES: &[Route] = &[
     Route::new("POST", "/connections", |call| Box::pin(create(call))),
     Route::new("GET", "/connections/{id}", |call| Box::pin(one(call))),
+    Route::new("DELETE", "/connections/{id}", |call| Box::pin(delete(call))),
+    Route::new("PUT", "/connections/{id}/enable", |call| Box::pin(switch(call, Command::EnableConnection))),
+    Route::new("PUT", "/connections/{id}/unarchive", |call| Box::pin(switch(call, Command::EnableConnection))),
+    Route::new("PUT", "/connections/{id}/disable", |call| Box::pin(switch(call, Command::DisableConnection))),
+    Route::new("PUT", "/connections/{id}/archive", |call| Box::pin(switch(call, Command::DisableConnection))),
     Route::new("PUT", "/connections/{id}/pause", |call| Box::pin(switch(call, Command::Pause))),
     Route::new("PUT", "/connections/{id}/unpause", |call| Box::pin(switch(call, Command::Unpause))),
 ];
@@ -52,19 +58,32 @@ async fn one(call: Call) -> Answer {
     Ok(ok(&shapes::connection(call.context(&configuration), &connection)))
 }
 
-/// Pauses or unpauses; the same answer when it was so already.
+/// Pauses, disables and the like; the same answer when it was so already.
 async fn switch(call: Call, command: fn(ConnectionId) -> Command) -> Answer {
-    call.parameters.check(&[], &[])?;
-    call.no_fields()?;
-    let id = call.id()?;
+    let id = call.bare_id()?;
     let applied = call.state.gateway.apply(command(id)).await?;
     let connection = find(&applied.configuration, id)?;
-    Ok(ok(&shapes::connection(call.context(&applied.configuration), &connection)))
+    let mut shape = shapes::connection(call.context(&applied.configuration), &connection);
+    // Our addition: whoever asks for the hosted API's shapes gets those alone.
+    if let Some(released) = applied.released.filter(|_| !call.version.dated) {
+        shape["released"] = json!({
+            "count": released.events,
+            "oldest_at": released.oldest_at.map(|at| at.to_string()),
+            "bytes": released.body_bytes,
+        });
+    }
+    Ok(ok(&shape))
+}
+
+async fn delete(call: Call) -> Answer {
+    let id = call.bare_id()?;
+    call.state.gateway.apply(Command::DeleteConnection(id)).await?;
+    Ok(ok_deleted(&id))
 }
 
 fn find(configuration: &Configuration, id: ConnectionId) -> Result<Arc<Connection>, ApiError> {
-    let found = configuration.connections.get(&id).cloned();
-    found.ok_or_else(|| ApiError::not_found(format!("there is no connection {id}")))
+    let found = configuration.connections.get(&id);
+    alive(found, format_args!("connection {id}"), |connection| connection.deleted_at)
 }
 
 fn read(mut fields: Fields, configuration: &Configuration) -> Result<NewConnection, ApiError> {
@@ -103,7 +122,9 @@ fn read_destination(
     match (fields.text("destination_id")?, inline) {
         (Some(id), None) => Ok(Reference::Existing(read_id(fields, "destination_id", &id)?)),
         (None, Some(inline)) => {
-            let named = configuration.destinations.values().find(|known| inline == json!({ "name": known.name }));
+            let is_named =
+                |known: &&Arc<Destination>| known.deleted_at.is_none() && inline == json!({ "name": known.name });
+            let named = configuration.destinations.values().find(is_named);
             match named {
                 Some(known) => Ok(Reference::Existing(known.id)),
                 None => {

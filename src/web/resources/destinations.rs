@@ -1,14 +1,17 @@
 //! Destinations: where events go.
 
+use std::sync::Arc;
+
 use actix_web::http::{
     Uri,
     header::{HeaderName, HeaderValue},
 };
 
-use super::{Answer, Call, Route, ok};
+use super::{Answer, Call, Route, alive, ok, ok_deleted};
 use crate::{
     domain::{
-        CliDestination, DestinationAuth, DestinationId, DestinationKind, HttpDestination, HttpMethod, Secret,
+        CliDestination, Configuration, Destination, DestinationAuth, DestinationId, DestinationKind, HttpDestination,
+        HttpMethod, Secret,
         directory::{Command, NewDestination},
     },
     web::{
@@ -22,6 +25,11 @@ use crate::{
 pub const ROUTES: &[Route] = &[
     Route::new("POST", "/destinations", |call| Box::pin(create(call))),
     Route::new("GET", "/destinations/{id}", |call| Box::pin(one(call))),
+    Route::new("DELETE", "/destinations/{id}", |call| Box::pin(delete(call))),
+    Route::new("PUT", "/destinations/{id}/enable", |call| Box::pin(switch(call, Command::EnableDestination))),
+    Route::new("PUT", "/destinations/{id}/unarchive", |call| Box::pin(switch(call, Command::EnableDestination))),
+    Route::new("PUT", "/destinations/{id}/disable", |call| Box::pin(switch(call, Command::DisableDestination))),
+    Route::new("PUT", "/destinations/{id}/archive", |call| Box::pin(switch(call, Command::DisableDestination))),
 ];
 
 /// Bytes of a URL at most: what common servers take in a request line.
@@ -46,7 +54,7 @@ async fn create(call: Call) -> Answer {
     let name = new.name.clone();
     let applied = call.state.gateway.apply(Command::CreateDestination(new)).await?;
     let configuration = applied.configuration;
-    let destination = configuration.destinations.values().find(|destination| destination.name == name);
+    let destination = configuration.destination_named(&name);
     let destination =
         destination.ok_or_else(|| ApiError::internal("a destination is not there after it was created"))?;
     Ok(ok(&shapes::destination(call.context(&configuration), destination)))
@@ -58,10 +66,29 @@ async fn one(call: Call) -> Answer {
     let with_auth = call.includes_auth()?;
     let id: DestinationId = call.id()?;
     let configuration = call.configuration();
-    let destination = configuration.destinations.get(&id);
-    let destination = destination.ok_or_else(|| ApiError::not_found(format!("there is no destination {id}")))?;
+    let destination = find(&configuration, id)?;
     let context = shapes::Context { with_auth, ..call.context(&configuration) };
-    Ok(ok(&shapes::destination(context, destination)))
+    Ok(ok(&shapes::destination(context, &destination)))
+}
+
+/// Enables or disables; the same answer when it was so already.
+async fn switch(call: Call, command: fn(DestinationId) -> Command) -> Answer {
+    let id = call.bare_id()?;
+    let applied = call.state.gateway.apply(command(id)).await?;
+    let destination = find(&applied.configuration, id)?;
+    Ok(ok(&shapes::destination(call.context(&applied.configuration), &destination)))
+}
+
+/// Takes its connections along.
+async fn delete(call: Call) -> Answer {
+    let id = call.bare_id()?;
+    call.state.gateway.apply(Command::DeleteDestination(id)).await?;
+    Ok(ok_deleted(&id))
+}
+
+fn find(configuration: &Configuration, id: DestinationId) -> Result<Arc<Destination>, ApiError> {
+    let found = configuration.destinations.get(&id);
+    alive(found, format_args!("destination {id}"), |destination| destination.deleted_at)
 }
 
 /// Reads `{name, type?, description?, config?}`, of a body or inline in a connection.

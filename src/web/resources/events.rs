@@ -2,7 +2,7 @@
 
 use super::{Answer, Call, Route, ok, ok_page};
 use crate::{
-    domain::{Event, EventId, EventStatus, Seq},
+    domain::{Event, EventId, EventStatus, Seq, delivery::Asked},
     query::{EventFilter, PageQuery},
     web::{
         error::{ApiError, quoted},
@@ -85,7 +85,7 @@ async fn one(call: Call) -> Answer {
 }
 
 async fn retry(call: Call) -> Answer {
-    let event = call.state.gateway.retry(acted_on(&call)?).await?;
+    let event = call.state.gateway.retry(acted_on(&call)?, Asked::Manual).await?;
     Ok(changed(&call, &event))
 }
 

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     actors::ActionError,
-    domain::{Configuration, EventStatus},
+    domain::{Configuration, EventStatus, Timestamp},
     query::{CursorKey, Page, PageQuery},
 };
 
@@ -122,6 +122,17 @@ impl Call {
         }
     }
 
+    /// The id in the path of a call that neither parameters nor a body can say more to.
+    ///
+    /// # Errors
+    ///
+    /// 404 for what is no id of this kind; 400 and 422 for what says more.
+    pub fn bare_id<Id: FromStr<Err = crate::domain::id::IdError>>(&self) -> Result<Id, ApiError> {
+        self.parameters.check(&[], &[])?;
+        self.no_fields()?;
+        self.id()
+    }
+
     /// What shapes need beside the thing itself.
     pub fn context<'a>(&'a self, configuration: &'a Configuration) -> v2025_07_01::Context<'a> {
         match self.version.profile {
@@ -139,6 +150,29 @@ impl Call {
 #[must_use]
 pub fn ok(shape: &Value) -> HttpResponse {
     HttpResponse::Ok().json(shape)
+}
+
+/// 200 with the id of what was deleted.
+#[must_use]
+pub fn ok_deleted(id: &impl ToString) -> HttpResponse {
+    ok(&json!({ "id": id.to_string() }))
+}
+
+/// What is there and not deleted.
+///
+/// # Errors
+///
+/// 404 when it never was, 410 when it is deleted.
+pub fn alive<T>(
+    found: Option<&Arc<T>>,
+    what: impl std::fmt::Display,
+    deleted_at: impl FnOnce(&T) -> Option<Timestamp>,
+) -> Result<Arc<T>, ApiError> {
+    let found = found.ok_or_else(|| ApiError::not_found(format!("there is no {what}")))?;
+    match deleted_at(found) {
+        None => Ok(Arc::clone(found)),
+        Some(at) => Err(ApiError::gone(format!("{what} was deleted at {at}"))),
+    }
 }
 
 /// 200 with a page of shapes.
@@ -164,7 +198,9 @@ impl From<ActionError> for ApiError {
         match error {
             ActionError::NotFound => Self::not_found("there is no such event, or it is no longer kept"),
             ActionError::AlreadySettled { status } => settled(status),
+            ActionError::SwitchedOff(_) => Self::unprocessable(error.to_string()),
             ActionError::Config(error @ ConfigError::NotFound { .. }) => Self::not_found(error.to_string()),
+            ActionError::Config(error @ ConfigError::Gone { .. }) => Self::gone(error.to_string()),
             ActionError::Config(error @ (ConfigError::Invalid { .. } | ConfigError::NameTaken { .. })) => {
                 Self::unprocessable(error.to_string())
             }

@@ -1,11 +1,13 @@
 //! Sources: where requests arrive.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
-use super::{Answer, Call, Route, ok};
+use super::{Answer, Call, Route, alive, ok, ok_deleted};
 use crate::{
     domain::{
-        HttpMethod, SourceId,
+        Configuration, HttpMethod, Source, SourceId,
         directory::{Command, NewSource},
     },
     web::{
@@ -19,6 +21,11 @@ use crate::{
 pub const ROUTES: &[Route] = &[
     Route::new("POST", "/sources", |call| Box::pin(create(call))),
     Route::new("GET", "/sources/{id}", |call| Box::pin(one(call))),
+    Route::new("DELETE", "/sources/{id}", |call| Box::pin(delete(call))),
+    Route::new("PUT", "/sources/{id}/enable", |call| Box::pin(switch(call, Command::EnableSource))),
+    Route::new("PUT", "/sources/{id}/unarchive", |call| Box::pin(switch(call, Command::EnableSource))),
+    Route::new("PUT", "/sources/{id}/disable", |call| Box::pin(switch(call, Command::DisableSource))),
+    Route::new("PUT", "/sources/{id}/archive", |call| Box::pin(switch(call, Command::DisableSource))),
 ];
 
 /// Where a body names no type.
@@ -35,7 +42,7 @@ async fn create(call: Call) -> Answer {
     let name = new.name.clone();
     let applied = call.state.gateway.apply(Command::CreateSource(new)).await?;
     let configuration = applied.configuration;
-    let source = configuration.sources.values().find(|source| source.name == name);
+    let source = configuration.source_named(&name);
     let source = source.ok_or_else(|| ApiError::internal("a source is not there after it was created"))?;
     Ok(ok(&shapes::source(call.context(&configuration), source)))
 }
@@ -47,9 +54,28 @@ async fn one(call: Call) -> Answer {
     call.includes_auth()?;
     let id: SourceId = call.id()?;
     let configuration = call.configuration();
-    let source =
-        configuration.sources.get(&id).ok_or_else(|| ApiError::not_found(format!("there is no source {id}")))?;
-    Ok(ok(&shapes::source(call.context(&configuration), source)))
+    let source = find(&configuration, id)?;
+    Ok(ok(&shapes::source(call.context(&configuration), &source)))
+}
+
+/// Enables or disables; the same answer when it was so already.
+async fn switch(call: Call, command: fn(SourceId) -> Command) -> Answer {
+    let id = call.bare_id()?;
+    let applied = call.state.gateway.apply(command(id)).await?;
+    let source = find(&applied.configuration, id)?;
+    Ok(ok(&shapes::source(call.context(&applied.configuration), &source)))
+}
+
+/// Takes its connections along.
+async fn delete(call: Call) -> Answer {
+    let id = call.bare_id()?;
+    call.state.gateway.apply(Command::DeleteSource(id)).await?;
+    Ok(ok_deleted(&id))
+}
+
+fn find(configuration: &Configuration, id: SourceId) -> Result<Arc<Source>, ApiError> {
+    let found = configuration.sources.get(&id);
+    alive(found, format_args!("source {id}"), |source| source.deleted_at)
 }
 
 /// Reads `{name, type?, description?, config?}`, of a body or inline in a connection.

@@ -9,6 +9,7 @@ mod egress;
 mod failures;
 mod harness;
 mod headers;
+mod ingress;
 mod listeners;
 mod listing;
 mod manual;

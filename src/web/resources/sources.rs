@@ -49,7 +49,14 @@ async fn one(call: Call) -> Answer {
     let configuration = call.configuration();
     let source =
         configuration.sources.get(&id).ok_or_else(|| ApiError::not_found(format!("there is no source {id}")))?;
-    Ok(ok(&shapes::source(call.context(&configuration), source)))
+    let mut shown = shapes::source(call.context(&configuration), source);
+    let counts = call.state.rejections.unrecorded(id);
+    if !call.version.dated && !counts.is_empty() {
+        // Ours, so not in a dated version's shapes.
+        let counts = counts.into_iter().map(|(cause, count)| (cause.as_str().to_owned(), Value::from(count)));
+        shown["rejections_not_recorded"] = counts.collect();
+    }
+    Ok(ok(&shown))
 }
 
 /// Reads `{name, type?, description?, config?}`, of a body or inline in a connection.

@@ -45,7 +45,12 @@ use crate::{
     transport::awc::{AwcFactory, AwcOptions},
     transport::egress::EgressPolicy,
     transport::resolver::{Resolver, ResolverOptions},
-    web::{client_ip::TrustedProxies, ingest, ingest::IngestState, routes, routes::ApiState},
+    web::{
+        body::Pace,
+        client_ip::TrustedProxies,
+        ingest::{self, IngestState, RejectionAnswers},
+        routes::{self, ApiState},
+    },
 };
 
 /// Time between two retention passes: what is past its time may stay so much longer.
@@ -104,6 +109,7 @@ impl Application {
         let gateway = engine.start();
 
         let state = ingest_state(settings, &shared, &clock);
+        let rejections = Arc::clone(state.ingress.rejections());
         let capacity = connections.of_ingress(ingress.workers());
         let ingress =
             ingress_listener.serve(capacity, pulse.clone(), move |app| ingest::configure(app, state.clone()))?;
@@ -113,6 +119,7 @@ impl Application {
             gateway: gateway.clone(),
             ingress_url: ingress_url.clone(),
             stopping: Arc::clone(&stopping),
+            rejections,
         });
         let capacity = connections.of_api(api.workers);
         let api = api_listener.serve(capacity, pulse.clone(), move |app| routes::configure(app, state.clone()))?;
@@ -150,6 +157,15 @@ fn ingest_state(settings: &Settings, store: &Arc<dyn Store>, clock: &Arc<dyn Clo
     Data::new(IngestState {
         ingress: Ingress::new(Arc::clone(store), Arc::clone(clock), RequestIds, budget),
         body_bytes_max: settings.ingress.body_bytes_max,
+        pace: Pace {
+            timeout: settings.ingress.body_timeout(),
+            bytes_per_s_min: settings.ingress.body_rate_min_bytes_per_s,
+        },
+        rejections: if settings.ingress.rejections_are_200() {
+            RejectionAnswers::Always200
+        } else {
+            RejectionAnswers::Status
+        },
         trusted_proxies: TrustedProxies::new(settings.ingress.trusted_proxies.clone()),
     })
 }

@@ -40,6 +40,11 @@ pub struct Ingress {
     pub body_bytes_max: usize,
     /// Bodies in memory, together.
     pub body_memory_bytes: usize,
+    body_timeout_ms: u64,
+    /// What a body's sender must keep up once it has begun; 0 for nothing.
+    pub body_rate_min_bytes_per_s: u64,
+    /// `status` or `200`; see [`rejections_are_200`](Self::rejections_are_200).
+    pub(super) rejections: String,
     /// 0 or a count; see [`workers`](Self::workers).
     pub(super) workers: usize,
 }
@@ -59,6 +64,18 @@ impl Ingress {
 
     pub(super) fn half_of_tls(&self) -> Option<(&'static str, &'static str)> {
         listeners::half_of_tls(&self.tls_cert_file, &self.tls_key_file)
+    }
+
+    /// Time for a whole body.
+    #[must_use]
+    pub const fn body_timeout(&self) -> Duration {
+        Duration::from_millis(self.body_timeout_ms)
+    }
+
+    /// Whether refused requests of known sources are answered 200.
+    #[must_use]
+    pub fn rejections_are_200(&self) -> bool {
+        self.rejections == "200"
     }
 
     /// Threads that take requests.

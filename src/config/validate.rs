@@ -20,9 +20,11 @@ const HOUR_MS: i64 = 3600 * SECOND_MS;
 /// Low and high bound of each number; `(key, low, high)`.
 ///
 /// Low ones keep the gateway able to work at all, high ones catch a slip of the unit (bytes for MiB, ms for s).
-const BOUNDS: [(&str, i64, i64); 17] = [
+const BOUNDS: [(&str, i64, i64); 19] = [
     ("ingress.body_bytes_max", KIB, GIB),
     ("ingress.body_memory_bytes", MIB, TIB),
+    ("ingress.body_timeout_ms", 100, HOUR_MS),
+    ("ingress.body_rate_min_bytes_per_s", 0, GIB),
     ("ingress.workers", 0, 1024),
     ("api.workers", 1, 1024),
     ("delivery.timeout_ms", 10, HOUR_MS),
@@ -92,6 +94,10 @@ pub(super) fn check(settings: &Settings, layers: &Layers) -> Result<(), ConfigEr
     if ingress.body_bytes_max > ingress.body_memory_bytes {
         let problem = format!("must not exceed ingress.body_memory_bytes ({})", ingress.body_memory_bytes);
         return fail("ingress.body_bytes_max", problem);
+    }
+    if !["status", "200"].contains(&ingress.rejections.as_str()) {
+        let problem = format!("is {:?}: must be status, or 200 for the vendor's habit", ingress.rejections);
+        return fail("ingress.rejections", problem);
     }
     let store = &settings.store;
     for (key, room) in

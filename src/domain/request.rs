@@ -113,7 +113,7 @@ impl RejectionCause {
 
     /// The API's word.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         Self::TABLE[self as usize].2
     }
 

@@ -1,9 +1,14 @@
-//! Accepting a request: routes it over its source's connections and hands it to the store.
+//! Accepting a request: routes it over its source's connections and hands it to the store. Rejecting one: records it all
+//! the same, as far as there is room, or counts it.
 //!
 //! `Ok` means on disk. Never looks at HTTP (that is `web::ingest`) and never waits for a delivery.
 
 mod budget;
 mod ids;
+pub mod json;
+mod rejections;
+#[cfg(test)]
+mod tests;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -12,6 +17,7 @@ use bytes::Bytes;
 pub use self::{
     budget::{BodyBudget, BodyPermit},
     ids::RequestIds,
+    rejections::{BODY_KEPT_BYTES_MAX, RECORDED_PER_S, Rejections},
 };
 use crate::{
     clock::Clock,
@@ -56,6 +62,8 @@ pub struct Arrival {
     pub headers: Vec<(String, Bytes)>,
     /// As it came.
     pub body: Bytes,
+    /// Whether the body went on.
+    pub body_truncated: bool,
     /// Who sent it.
     pub client_ip: Option<IpAddr>,
     /// The memory it takes.
@@ -77,13 +85,20 @@ pub struct Ingress {
     clock: Arc<dyn Clock>,
     ids: RequestIds,
     budget: BodyBudget,
+    rejections: Arc<Rejections>,
 }
 
 impl Ingress {
     /// Puts the parts together.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, ids: RequestIds, budget: BodyBudget) -> Self {
-        Self { store, clock, ids, budget }
+        Self { store, clock, ids, budget, rejections: Arc::default() }
+    }
+
+    /// What was rejected and not recorded.
+    #[must_use]
+    pub const fn rejections(&self) -> &Arc<Rejections> {
+        &self.rejections
     }
 
     /// The configuration as it is now: one reading for one request.
@@ -104,7 +119,8 @@ impl Ingress {
         &self.budget
     }
 
-    /// Stores what arrived at `source` with one event per connection; resolves when that is durable.
+    /// Stores what arrived at `source` with one event per connection; resolves when that is durable. `None` when the
+    /// source has no connection and more of that than is recorded.
     ///
     /// # Errors
     ///
@@ -114,9 +130,51 @@ impl Ingress {
         configuration: &Configuration,
         source: &Source,
         arrival: Arrival,
-    ) -> Result<Receipt, IngressError> {
-        let request_id = self.ids.next(arrival.received_at);
-        let mut new = new_request(configuration, source, request_id, arrival)?;
+    ) -> Result<Option<Receipt>, IngressError> {
+        let connections = configuration.connections_of(source.id);
+        if connections.is_empty() {
+            let cause = RejectionCause::NoConnection;
+            return match self.rejected(source, cause, arrival) {
+                Some(new) => self.commit(new).await.map(Some),
+                None => Ok(None),
+            };
+        }
+        let (routes, ignored) = fan_out(configuration, connections)?;
+        let id = self.ids.next(arrival.received_at);
+        self.commit(new_request(source, id, arrival, (routes, ignored))).await.map(Some)
+    }
+
+    /// Records what arrived at `source` and is refused; resolves when that is durable, with the id it has then. `None`
+    /// when it is only counted: the source had its share of records, or the store did not take it in time.
+    pub async fn reject(&self, source: &Source, cause: RejectionCause, arrival: Arrival) -> Option<RequestId> {
+        let received_at = arrival.received_at;
+        match self.commit(self.rejected(source, cause, arrival)?).await {
+            Ok(receipt) => Some(receipt.request_id),
+            Err(error) => {
+                tracing::debug!(source = source.name, %error, "a rejected request was not recorded");
+                self.rejections.count(source, cause, received_at);
+                None
+            }
+        }
+    }
+
+    /// The record of a rejected request, with the beginning of its body; counts it when it is not to be recorded.
+    fn rejected(&self, source: &Source, cause: RejectionCause, mut arrival: Arrival) -> Option<NewRequest> {
+        if !self.rejections.may_record(source.id, arrival.received_at) {
+            self.rejections.count(source, cause, arrival.received_at);
+            return None;
+        }
+        if arrival.body.len() > BODY_KEPT_BYTES_MAX {
+            // Copied: a slice would keep the whole body in memory for as long as the store has it.
+            arrival.body = Bytes::copy_from_slice(&arrival.body[..BODY_KEPT_BYTES_MAX]);
+            arrival.body_truncated = true;
+        }
+        let id = self.ids.next(arrival.received_at);
+        Some(NewRequest { rejection: Some(cause), ..new_request(source, id, arrival, (vec![], vec![])) })
+    }
+
+    async fn commit(&self, mut new: NewRequest) -> Result<Receipt, IngressError> {
+        let request_id = new.request.id;
         // Otherwise deliveries read it from the store, and its memory is free as soon as it is there.
         let held = if self.budget.has_room_for_deliveries() { None } else { new.body_permit.take() };
         let answer = match tokio::time::timeout(COMMIT_WAIT_MAX, self.store.accept(new)).await {
@@ -128,33 +186,34 @@ impl Ingress {
     }
 }
 
-/// Decides the fan-out: the source's connections that are not disabled, oldest first.
-fn new_request(
+/// Decides the fan-out: the source's connections that are not disabled, oldest first, and those that make no event.
+fn fan_out(
     configuration: &Configuration,
-    source: &Source,
-    id: RequestId,
-    arrival: Arrival,
-) -> Result<NewRequest, IngressError> {
-    let connections = configuration.connections_of(source.id);
+    connections: &[Arc<Connection>],
+) -> Result<(Vec<Route>, Vec<Ignored>), IngressError> {
     if connections.len() > ROUTES_MAX {
         return Err(IngressError::TooManyConnections(connections.len()));
     }
-    let routes: Vec<Route> = connections
-        .iter()
-        .filter(|connection| ignored_cause(configuration, connection).is_none())
-        .map(|connection| Route {
-            connection_id: connection.id,
-            destination_id: connection.destination_id,
-            generation: connection.generation,
-        })
-        .collect();
-    let ignored = connections
-        .iter()
-        .filter_map(|connection| {
-            ignored_cause(configuration, connection).map(|cause| Ignored { connection_id: connection.id, cause })
-        })
-        .collect();
-    let rejection = connections.is_empty().then_some(RejectionCause::NoConnection);
+    let (mut routes, mut ignored) = (Vec::with_capacity(connections.len()), Vec::new());
+    for connection in connections {
+        match ignored_cause(configuration, connection) {
+            Some(cause) => ignored.push(Ignored { connection_id: connection.id, cause }),
+            None => routes.push(Route {
+                connection_id: connection.id,
+                destination_id: connection.destination_id,
+                generation: connection.generation,
+            }),
+        }
+    }
+    Ok((routes, ignored))
+}
+
+fn new_request(
+    source: &Source,
+    id: RequestId,
+    arrival: Arrival,
+    (routes, ignored): (Vec<Route>, Vec<Ignored>),
+) -> NewRequest {
     let request = Request {
         id,
         source_id: source.id,
@@ -164,16 +223,11 @@ fn new_request(
         query: arrival.query,
         headers: arrival.headers,
         body: arrival.body,
-        body_truncated: false,
+        body_truncated: arrival.body_truncated,
         client_ip: arrival.client_ip,
     };
-    Ok(NewRequest {
-        request: Arc::new(request),
-        routes,
-        ignored,
-        rejection,
-        body_permit: Some(Arc::new(arrival.permit)),
-    })
+    let body_permit = Some(Arc::new(arrival.permit) as Arc<_>);
+    NewRequest { request: Arc::new(request), routes, ignored, rejection: None, body_permit }
 }
 
 /// Why a connection makes no event of a request now; `None` when it does.
@@ -183,95 +237,5 @@ fn ignored_cause(configuration: &Configuration, connection: &Connection) -> Opti
         _ if !configuration.is_enabled(connection) => Some(IgnoredCause::Disabled),
         Some(DestinationKind::Cli(_)) => Some(IgnoredCause::CliDisconnected),
         Some(DestinationKind::Http(_) | DestinationKind::MockApi) | None => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::{ConfigItem, Connection, ConnectionId, DestinationId, HttpMethod, SourceId, SourceToken};
-
-    fn source() -> Source {
-        Source {
-            id: SourceId::from_bits(1),
-            name: "shop".to_owned(),
-            description: None,
-            token: SourceToken::new("tok"),
-            kind: "WEBHOOK".to_owned(),
-            allowed_http_methods: vec![HttpMethod::Post],
-            disabled_at: None,
-            deleted_at: None,
-            created_at: Timestamp::EPOCH,
-            updated_at: Timestamp::EPOCH,
-            version: 1,
-        }
-    }
-
-    /// A configuration with connections from 0 on, those of `disabled` switched off.
-    fn connected(count: usize, disabled: &[u128]) -> Configuration {
-        let mut configuration = Configuration::default();
-        for number in (0..count).map(|number| number as u128) {
-            configuration.put(ConfigItem::Connection(Connection {
-                id: ConnectionId::from_bits(number),
-                name: None,
-                description: None,
-                source_id: source().id,
-                destination_id: DestinationId::from_bits(number + 100),
-                rules: vec![],
-                paused_at: None,
-                unpaused_at: None,
-                generation: 0,
-                disabled_at: disabled.contains(&number).then_some(Timestamp::EPOCH),
-                deleted_at: None,
-                created_at: Timestamp::EPOCH,
-                updated_at: Timestamp::EPOCH,
-                version: 1,
-            }));
-        }
-        configuration
-    }
-
-    fn routed(configuration: &Configuration) -> Result<NewRequest, IngressError> {
-        let arrival = Arrival {
-            received_at: Timestamp::EPOCH,
-            method: "POST".to_owned(),
-            path: String::new(),
-            query: None,
-            headers: vec![],
-            body: Bytes::new(),
-            client_ip: None,
-            permit: BodyBudget::new(0).permit(),
-        };
-        new_request(configuration, &source(), RequestId::from_bits(1), arrival)
-    }
-
-    #[test]
-    fn a_request_goes_over_the_enabled_connections_in_order() {
-        let new = routed(&connected(4, &[1])).unwrap();
-        let to: Vec<_> =
-            new.routes.iter().map(|route| (route.connection_id.bits(), route.destination_id.bits())).collect();
-        assert_eq!((to, new.rejection), (vec![(0, 100), (2, 102), (3, 103)], None));
-    }
-
-    #[test]
-    fn a_request_that_nothing_listens_to_says_so() {
-        assert_eq!(routed(&connected(0, &[])).unwrap().rejection, Some(RejectionCause::NoConnection));
-    }
-
-    #[test]
-    fn a_disabled_connection_ignores_a_request_and_does_not_reject_it() {
-        let new = routed(&connected(2, &[0, 1])).unwrap();
-        let causes: Vec<_> = new.ignored.iter().map(|ignored| (ignored.connection_id.bits(), ignored.cause)).collect();
-        assert_eq!(causes, [(0, IgnoredCause::Disabled), (1, IgnoredCause::Disabled)]);
-        assert_eq!((new.routes.len(), new.rejection), (0, None));
-    }
-
-    #[test]
-    fn a_fan_out_beyond_the_stores_limit_is_refused_whole() {
-        assert_eq!(routed(&connected(ROUTES_MAX, &[])).unwrap().routes.len(), ROUTES_MAX);
-        assert_eq!(
-            routed(&connected(ROUTES_MAX + 1, &[])).unwrap_err(),
-            IngressError::TooManyConnections(ROUTES_MAX + 1)
-        );
     }
 }

@@ -75,13 +75,26 @@ pub struct FaultyStore {
     plan: Mutex<Plan>,
     readings: Mutex<Readings>,
     released: Condvar,
+    asked: Mutex<Vec<NewRequest>>,
 }
 
 impl FaultyStore {
     /// Wraps a store; nothing fails and nothing is held until asked for.
     #[must_use]
     pub fn over(inner: Arc<dyn Store>) -> Self {
-        Self { inner, plan: Mutex::default(), readings: Mutex::default(), released: Condvar::new() }
+        Self {
+            inner,
+            plan: Mutex::default(),
+            readings: Mutex::default(),
+            released: Condvar::new(),
+            asked: Mutex::default(),
+        }
+    }
+
+    /// Every request it was asked to take, in order, whatever became of it; without the memory they came with.
+    #[must_use]
+    pub fn asked(&self) -> Vec<NewRequest> {
+        self.asked.lock().clone()
     }
 
     /// Fails the `nth` call of this kind from now on, counted from 1, once.
@@ -164,6 +177,7 @@ fn forward<T: Send + Unpin + 'static>(mut commit: Commit<T>, answer: oneshot::Se
 
 impl Store for FaultyStore {
     fn accept(&self, request: NewRequest) -> Commit<Accepted> {
+        self.asked.lock().push(NewRequest { body_permit: None, ..request.clone() });
         self.write(Write::Accept, move |store| store.accept(request))
     }
 

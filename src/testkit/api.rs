@@ -93,14 +93,15 @@ impl ApiClient {
         Flow::read(&self.ok("POST", "/connections", Some(&body)))
     }
 
-    /// Posts a body to a source and gives the request's id; it must be accepted.
+    /// Posts a body to a source, as JSON if it is that, and gives the request's id; it must be accepted.
     ///
     /// # Panics
     ///
     /// When it is not.
     #[must_use]
     pub fn ingest(&self, flow: &Flow, body: &[u8]) -> String {
-        let headers = [("content-type", "application/json")];
+        let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok();
+        let headers = [("content-type", if is_json { "application/json" } else { "application/octet-stream" })];
         let request = Request { method: "POST", target: &flow.path, headers: &headers, body };
         let response = self.send(&request);
         let answer = response.json();

@@ -13,7 +13,10 @@ use actix_web::{
 };
 use serde_json::{Value, json};
 
-use crate::query::StoreError;
+use crate::{
+    domain::{RejectionCause, RequestId},
+    query::StoreError,
+};
 
 /// Seconds after which a client should come again when something passes by itself.
 const RETRY_AFTER_S: u32 = 1;
@@ -29,11 +32,12 @@ pub struct ApiError {
     message: Cow<'static, str>,
     data: Option<Box<Value>>,
     header: Option<Box<(HeaderName, HeaderValue)>>,
+    request_id: Option<RequestId>,
 }
 
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code, message: message.into(), data: None, header: None }
+        Self { status, code, message: message.into(), data: None, header: None, request_id: None }
     }
 
     fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -76,9 +80,7 @@ impl ApiError {
     }
 
     /// 408: the body did not come in time.
-    #[must_use]
-    pub fn body_timeout(seconds: u64) -> Self {
-        let message = format!("the body did not arrive within {seconds} s: send it again");
+    pub fn body_timeout(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", message)
     }
 
@@ -121,6 +123,20 @@ impl ApiError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", "something went wrong here: the log has details")
     }
 
+    /// The same, as what became of a request: its code is the cause.
+    #[must_use]
+    pub const fn because(mut self, cause: RejectionCause) -> Self {
+        self.code = cause.as_str();
+        self
+    }
+
+    /// The same, with the id under which the request can be found; without one it was not recorded.
+    #[must_use]
+    pub const fn recorded_as(mut self, id: Option<RequestId>) -> Self {
+        self.request_id = id;
+        self
+    }
+
     /// The code in the body.
     #[must_use]
     pub const fn code(&self) -> &'static str {
@@ -147,13 +163,17 @@ impl ResponseError for ApiError {
         if let Some(header) = &self.header {
             response.insert_header(header.as_ref().clone());
         }
-        response.json(json!({
+        let mut body = json!({
             "handled": true,
             "code": self.code,
             "status": self.status.as_u16(),
             "message": self.message,
             "data": self.data,
-        }))
+        });
+        if let Some(id) = self.request_id {
+            body["request_id"] = id.to_string().into();
+        }
+        response.json(body)
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpRequest, HttpResponse, ResponseError,
     http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap},
     web::{self, Data, Payload, ServiceConfig},
 };
@@ -17,14 +17,14 @@ use bytes::Bytes;
 
 use super::{
     auth,
-    body::{self, Limits},
+    body::{self, Limits, Pace},
     error::{ApiError, quoted},
     later::LATER,
     parameters::Parameters,
     profiles::Version,
-    resources::{Access, Call, Route, attempts, connections, destinations, events, health, sources},
+    resources::{Access, Answer, Call, Route, attempts, connections, destinations, events, health, sources},
 };
-use crate::{actors::GatewayHandle, query::Query};
+use crate::{actors::GatewayHandle, ingress::Rejections, query::Query};
 
 /// Bytes of a body of the API at most: a hundred times what any of its objects needs.
 pub const API_BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -43,6 +43,8 @@ pub struct ApiState {
     pub ingress_url: String,
     /// Set when the stop has begun: balancers are to look elsewhere.
     pub stopping: Arc<AtomicBool>,
+    /// What sources refused and nobody recorded.
+    pub rejections: Arc<Rejections>,
 }
 
 /// Sets up an app of the API's listener: every request comes here.
@@ -50,7 +52,14 @@ pub fn configure(app: &mut ServiceConfig, state: Data<ApiState>) {
     app.app_data(state).default_service(web::to(api));
 }
 
-async fn api(request: HttpRequest, payload: Payload, state: Data<ApiState>) -> Result<HttpResponse, ApiError> {
+async fn api(request: HttpRequest, mut payload: Payload, state: Data<ApiState>) -> HttpResponse {
+    match answer(&request, &mut payload, &state).await {
+        Ok(answer) => answer,
+        Err(error) => body::answer_early(error.error_response(), payload),
+    }
+}
+
+async fn answer(request: &HttpRequest, payload: &mut Payload, state: &Data<ApiState>) -> Answer {
     let path = request.uri().path();
     let method = request.method().as_str();
     let version = Version::split(path);
@@ -65,8 +74,8 @@ async fn api(request: HttpRequest, payload: Payload, state: Data<ApiState>) -> R
     }
     let (version, (route, id)) = found?;
     let parameters = Parameters::parse(request.uri().query().unwrap_or_default(), !version.dated)?;
-    let body = if method == "GET" { Bytes::new() } else { json_body(&request, payload).await? };
-    let call = Call { state: Data::clone(&state), version, id, parameters, body };
+    let body = if method == "GET" { Bytes::new() } else { json_body(request, payload).await? };
+    let call = Call { state: Data::clone(state), version, id, parameters, body };
     (route.handler)(call).await
 }
 
@@ -113,8 +122,9 @@ fn matched<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
 }
 
 /// Reads a body that says it is JSON, or says nothing.
-async fn json_body(request: &HttpRequest, payload: Payload) -> Result<Bytes, ApiError> {
-    let body = body::read(request.headers(), payload, Limits { bytes_max: API_BODY_BYTES_MAX, permit: None }).await?;
+async fn json_body(request: &HttpRequest, payload: &mut Payload) -> Result<Bytes, ApiError> {
+    let limits = Limits { bytes_max: API_BODY_BYTES_MAX, permit: None, pace: Pace::default() };
+    let body = body::read(request.headers(), payload, limits).await?;
     if !body.is_empty() {
         check_media_type(request.headers())?;
     }

@@ -112,8 +112,7 @@ pub(crate) fn data_on(disk: &Mounted) -> PathBuf {
 
 /// Posts a body and gives whatever is answered; an error where nothing is.
 pub(crate) fn post(client: &ApiClient, path: &str, body: &[u8]) -> std::io::Result<Response> {
-    let headers = [("content-type", "application/json")];
-    Request { method: "POST", target: path, headers: &headers, body }.send(client.ingress)
+    Request { method: "POST", target: path, headers: &[], body }.send(client.ingress)
 }
 
 /// Asserts that an answer sends its sender away for a while, and why.

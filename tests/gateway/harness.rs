@@ -48,6 +48,11 @@ impl TestGateway {
         self.process.output()
     }
 
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// Its directory.
     pub(crate) fn directory(&self) -> String {
         self.directory.path().display().to_string()

@@ -10,6 +10,7 @@ mod egress;
 mod failures;
 mod harness;
 mod headers;
+mod ingress;
 mod listeners;
 mod listing;
 mod manual;

@@ -55,7 +55,14 @@ async fn one(call: Call) -> Answer {
     let id: SourceId = call.id()?;
     let configuration = call.configuration();
     let source = find(&configuration, id)?;
-    Ok(ok(&shapes::source(call.context(&configuration), &source)))
+    let mut shown = shapes::source(call.context(&configuration), &source);
+    let counts = call.state.rejections.unrecorded(id);
+    if !call.version.dated && !counts.is_empty() {
+        // Ours, so not in a dated version's shapes.
+        let counts = counts.into_iter().map(|(cause, count)| (cause.as_str().to_owned(), Value::from(count)));
+        shown["rejections_not_recorded"] = counts.collect();
+    }
+    Ok(ok(&shown))
 }
 
 /// Enables or disables; the same answer when it was so already.

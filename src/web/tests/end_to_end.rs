@@ -41,7 +41,7 @@ fn destination(statuses: [u16; 2]) -> (u16, mpsc::Receiver<String>) {
 async fn a_webhook_is_delivered_its_failure_shown_and_its_manual_retry_succeeds() {
     let store = store();
     let (milestones, mut reached) = Milestones::channel();
-    let api = api_with(store.clone(), milestones);
+    let api = api_with(store.clone(), milestones, std::sync::Arc::default());
     let ingress = ingress(store, BodyBudget::new(1 << 20), 1 << 20);
     let (port, requests) = destination([503, 200]);
     let body = json!({

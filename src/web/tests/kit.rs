@@ -22,13 +22,14 @@ use crate::{
         ApiKey, ApiKeyId, ConfigItem, Connection, ConnectionId, DestinationId, HttpMethod, Project, ProjectId, Secret,
         Source, SourceId, SourceToken, Timestamp,
     },
-    ingress::{BodyBudget, Ingress, RequestIds},
+    ingress::{BodyBudget, Ingress, Rejections, RequestIds},
     query::Query,
     store::{Store, memory::MemoryStore},
     transport::awc::{AwcFactory, AwcOptions},
     web::{
+        body::Pace,
         client_ip::TrustedProxies,
-        ingest::{self, IngestState},
+        ingest::{self, IngestState, RejectionAnswers},
         routes::{self, ApiState},
     },
 };
@@ -176,28 +177,30 @@ pub(super) fn connection(number: u128) -> Connection {
 
 /// The ingress listener over a store.
 pub(super) fn ingress(store: Arc<dyn Store>, budget: BodyBudget, body_bytes_max: usize) -> Server {
-    ingress_behind(TrustedProxies::default(), store, budget, body_bytes_max)
+    ingress_with(store, budget, |state| state.body_bytes_max = body_bytes_max)
 }
 
-/// The ingress listener over a store, with proxies that are believed whom they send for.
-pub(super) fn ingress_behind(
-    trusted_proxies: TrustedProxies,
-    store: Arc<dyn Store>,
-    budget: BodyBudget,
-    body_bytes_max: usize,
-) -> Server {
-    let ingress = Ingress::new(store, Arc::new(SystemClock), RequestIds, budget);
-    let state = Data::new(IngestState { ingress, body_bytes_max, trusted_proxies });
+/// The ingress listener over a store, with other settings.
+pub(super) fn ingress_with(store: Arc<dyn Store>, budget: BodyBudget, change: impl FnOnce(&mut IngestState)) -> Server {
+    let mut state = IngestState {
+        ingress: Ingress::new(store, Arc::new(SystemClock), RequestIds, budget),
+        body_bytes_max: IngestState::BODY_BYTES_MAX_DEFAULT,
+        trusted_proxies: TrustedProxies::default(),
+        pace: Pace::default(),
+        rejections: RejectionAnswers::Status,
+    };
+    change(&mut state);
+    let state = Data::new(state);
     serve(move |app| ingest::configure(app, Data::clone(&state)))
 }
 
 /// The API's listener over a store.
 pub(super) fn api(store: Arc<dyn Store>) -> Server {
-    api_with(store, Milestones::none())
+    api_with(store, Milestones::none(), Arc::default())
 }
 
-/// The API's listener over a store, with a gateway that tells what it reaches.
-pub(super) fn api_with(store: Arc<dyn Store>, milestones: Milestones) -> Server {
+/// The API's listener over a store, with a gateway that tells what it reaches, and what an ingress did not record.
+pub(super) fn api_with(store: Arc<dyn Store>, milestones: Milestones, rejections: Arc<Rejections>) -> Server {
     let engine = Engine {
         store: Arc::clone(&store),
         clock: Arc::new(SystemClock),
@@ -207,10 +210,13 @@ pub(super) fn api_with(store: Arc<dyn Store>, milestones: Milestones) -> Server 
         milestones,
         dice: Arc::new(|| getrandom::u64().unwrap()),
     };
-    let gateway = engine.start();
-    let query = Query::new(store, Arc::new(SystemClock));
-    let state =
-        Data::new(ApiState { query, gateway, ingress_url: "https://in.example/".to_owned(), stopping: Arc::default() });
+    let state = Data::new(ApiState {
+        query: Query::new(store, Arc::new(SystemClock)),
+        gateway: engine.start(),
+        ingress_url: "https://in.example/".to_owned(),
+        stopping: Arc::default(),
+        rejections,
+    });
     serve(move |app| routes::configure(app, Data::clone(&state)))
 }
 

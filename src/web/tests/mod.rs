@@ -5,3 +5,4 @@ mod end_to_end;
 mod ingest;
 mod kit;
 mod refusals;
+mod rejections;

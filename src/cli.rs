@@ -13,11 +13,11 @@ use clap::{Parser, Subcommand};
 use crate::{
     app,
     config::{ConfigError, Environment, Loaded},
-    store::local::OpenError,
+    store::local::{OpenError, backup::BackupError},
     telemetry::{self, panic_message},
 };
 
-/// `check` found something.
+/// `check` found something, or `backup` met it.
 const FOUND: u8 = 1;
 /// The command line or the configuration is wrong; clap uses the same.
 const USAGE: u8 = 2;
@@ -28,7 +28,7 @@ const INTERNAL: u8 = 70;
 #[derive(Debug, Parser)]
 #[command(
     version,
-    after_help = "Exit codes: 0 fine, 1 check found damage, 2 wrong usage or configuration, 70 internal failure."
+    after_help = "Exit codes: 0 fine, 1 check or backup found damage, 2 wrong usage or configuration, 70 internal failure."
 )]
 struct Cli {
     /// Configuration file in TOML; otherwise the one `HOOKGATE_CONFIG` names, otherwise none
@@ -50,6 +50,21 @@ enum Command {
         /// Keep what is whole where the journal is damaged, and say what is lost
         #[arg(long)]
         salvage: bool,
+    },
+    /// Back up the data directory into DIR, while the gateway runs or not; again into the same one costs what is new
+    Backup {
+        /// Where to: a new directory, or one with an earlier backup
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+        /// Put the key that seals secrets in as well; whoever has the backup then has the secrets
+        #[arg(long)]
+        with_key: bool,
+    },
+    /// Make the data directory (data.dir), which must be empty or missing, from the backup in DIR
+    Restore {
+        /// The backup
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
     },
     /// Settings
     Config {
@@ -82,7 +97,7 @@ enum KeyCommand {
 /// What a command came to.
 enum Outcome {
     Done,
-    /// `check` has found damage and told it.
+    /// `check` or `backup` has found damage and told it.
     Found,
 }
 
@@ -127,6 +142,12 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
             print(&report)?;
             return Ok(if report.is_clean() { Outcome::Done } else { Outcome::Found });
         }
+        Command::Backup { directory, with_key } => {
+            let report = app::backup(&settings, &directory, with_key)?;
+            print(&report)?;
+            return Ok(if report.is_clean() { Outcome::Done } else { Outcome::Found });
+        }
+        Command::Restore { directory } => print(&app::restore(&settings, &directory)?)?,
         Command::Rebuild { salvage } => print(&app::rebuild(&settings, salvage)?)?,
         Command::Key { command: KeyCommand::New { label } } => print(&app::new_key(&settings, &label)?)?,
         Command::Config { command: ConfigCommand::Show } => {}
@@ -138,9 +159,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
 fn exit_code(error: &anyhow::Error) -> u8 {
     let theirs = |cause: &(dyn std::error::Error + 'static)| {
         cause.is::<ConfigError>()
-            || cause.downcast_ref::<OpenError>().is_some_and(|error| {
-                matches!(error, OpenError::Locked(_) | OpenError::NoData(_) | OpenError::Io { .. } | OpenError::Key(_))
-            })
+            || cause.downcast_ref().is_some_and(OpenError::is_usage)
+            || cause.downcast_ref().is_some_and(BackupError::is_usage)
     };
     if error.chain().any(theirs) { USAGE } else { INTERNAL }
 }

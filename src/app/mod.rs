@@ -4,6 +4,7 @@
 //! serve: bind ─► open the store ─► first start? provision ─► actors ─► both listeners ─► say where ─► signal ─► `stop`
 //! ```
 
+mod backups;
 mod banner;
 mod certificates;
 mod files;
@@ -23,6 +24,7 @@ use std::{
 use actix_web::web::Data;
 use anyhow::Context;
 
+pub use self::backups::{BackupReport, backup, restore};
 pub use self::offline::{CheckReport, check, new_key, rebuild};
 use self::{
     files::Connections,

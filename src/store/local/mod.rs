@@ -9,12 +9,14 @@
 //! The formats, and why they are so: CONTRIBUTING, decisions 2 to 7. [`LocalStore`] is the only thing others see; `sled` is known in
 //! `state/` alone, files of the journal in `journal/` alone.
 
+pub mod backup;
 pub mod checkpoint;
 mod feeder;
 pub mod journal;
 pub mod key;
 mod open;
 mod overlay;
+mod pin;
 mod queue;
 mod read;
 pub mod record;

@@ -24,6 +24,7 @@ use super::{
     journal::{self, JournalError, JournalOptions, Position, Reader},
     key::{KeyError, MasterKey},
     overlay::Overlay,
+    pin::{Held, Pin},
     record::{RecordError, StoredItem},
     replay::{self, ReplayError},
     retention,
@@ -38,8 +39,12 @@ use crate::{
     store::Store,
 };
 
-const JOURNAL: &str = "journal";
-const STATE: &str = "state";
+/// The journal's directory.
+pub(super) const JOURNAL: &str = "journal";
+/// sled's directory.
+pub(super) const STATE: &str = "state";
+/// Lies in a data directory that is being made from a backup.
+pub(super) const RESTORING: &str = "RESTORING";
 /// Tied to sled by this name under `m`.
 const STORE_ID: &str = "store-id";
 
@@ -52,6 +57,12 @@ pub enum OpenError {
     /// Nothing was ever stored there.
     #[error("there is no data in `{0}`: is data.dir the directory that `hookgate serve` used?")]
     NoData(PathBuf),
+    /// It is being made from a backup, or that was broken off.
+    #[error("a restore into `{0}` has not ended: run `hookgate restore` again")]
+    HalfRestored(PathBuf),
+    /// Its journal would be mended while it is copied.
+    #[error("a backup of `{0}` is being made: try again when it has ended")]
+    BackedUp(PathBuf),
     /// The operating system refused.
     #[error("`{path}` cannot be used as the data directory or in it")]
     Io {
@@ -75,6 +86,22 @@ pub enum OpenError {
     /// sled, where it was just made and can be no leftover.
     #[error("the state cannot be made anew: {0}")]
     State(#[from] StateError),
+}
+
+impl OpenError {
+    /// Whether whoever gave the command can mend it: another directory, another moment, another key.
+    #[must_use]
+    pub const fn is_usage(&self) -> bool {
+        match self {
+            Self::Locked(_)
+            | Self::NoData(_)
+            | Self::HalfRestored(_)
+            | Self::BackedUp(_)
+            | Self::Io { .. }
+            | Self::Key(_) => true,
+            Self::Checkpoint(_) | Self::Journal(_) | Self::Record(_) | Self::State(_) => false,
+        }
+    }
 }
 
 impl From<ReplayError> for OpenError {
@@ -103,12 +130,16 @@ impl LocalStore {
     pub fn open(options: LocalOptions, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let directory = options.directory.clone();
         let lock = lock(&directory)?;
+        expect_restored(&directory)?;
+        let pin = Pin::open(&directory).map_err(|source| OpenError::Io { path: directory.clone(), source })?;
         let found = read_checkpoint(&directory)?;
         let key = master_key(&options)?;
         let from = found.as_ref().map(position_of);
         let journal_options = JournalOptions { segment_bytes: options.segment_bytes };
+        let mending = if options.salvage { Some(alone(&pin, &directory)?) } else { None };
         let (journal, reader, recovered) =
             journal::open(&directory.join(JOURNAL), journal_options, from, options.salvage)?;
+        drop(mending);
         log(&recovered);
         let fresh = found.is_none() && recovered.start == recovered.end;
         if let Some(found) = &found {
@@ -140,6 +171,7 @@ impl LocalStore {
             last_at: tail.last_at,
             configuration: tail.configuration,
             lock,
+            pin,
         };
         let shared = Arc::new(Shared::new(options, parts));
         shared.look_at_disk();
@@ -178,13 +210,28 @@ fn has_data(directory: &Path) -> bool {
 ///
 /// # Errors
 ///
-/// [`OpenError::NoData`].
+/// [`OpenError::NoData`], and [`OpenError::HalfRestored`] for one that is not whole yet.
 pub fn expect_data(directory: &Path) -> Result<(), OpenError> {
+    expect_restored(directory)?;
     if has_data(directory) { Ok(()) } else { Err(OpenError::NoData(directory.to_owned())) }
 }
 
+/// Refuses a directory that a restore has not finished: what is there is not all.
+fn expect_restored(directory: &Path) -> Result<(), OpenError> {
+    if directory.join(RESTORING).exists() { Err(OpenError::HalfRestored(directory.to_owned())) } else { Ok(()) }
+}
+
+/// Keeps backups off while segments are changed in place.
+fn alone<'a>(pin: &'a Pin, directory: &Path) -> Result<Held<'a>, OpenError> {
+    match pin.try_alone() {
+        Ok(Some(held)) => Ok(held),
+        Ok(None) => Err(OpenError::BackedUp(directory.to_owned())),
+        Err(source) => Err(OpenError::Io { path: directory.to_owned(), source }),
+    }
+}
+
 /// Takes the directory for this process; the lock goes with the file.
-fn lock(directory: &Path) -> Result<File, OpenError> {
+pub(super) fn lock(directory: &Path) -> Result<File, OpenError> {
     let failed = |path: &Path, source| OpenError::Io { path: path.to_owned(), source };
     DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|error| failed(directory, error))?;
     let path = directory.join("lock");

@@ -66,6 +66,8 @@ pub(super) fn pass(shared: &Shared) -> Result<u64, StoreError> {
                 kept = true;
             }
             Ok(Verdict::TooYoung) => break,
+            // While a backup copies segments none goes, and nothing new is known about the quota: the next pass looks again.
+            Ok(Verdict::BackedUp) => return Ok(before.saturating_sub(shared.reader.bytes_on_disk())),
             Err(StoreError::Damaged(why)) => {
                 tracing::error!(segment = segment.number, why, "a damaged segment stays; those after it are looked at");
                 oldest = false;
@@ -85,6 +87,7 @@ enum Verdict {
     Removed,
     Kept,
     TooYoung,
+    BackedUp,
 }
 
 fn examine(shared: &Shared, segment: SegmentInfo, cutoff: Timestamp, oldest: bool) -> Result<Verdict, StoreError> {
@@ -93,6 +96,8 @@ fn examine(shared: &Shared, segment: SegmentInfo, cutoff: Timestamp, oldest: boo
     if !over_quota && shared.reader.newest_at_ms(segment.number)?.is_some_and(|newest| newest >= cutoff.ms()) {
         return Ok(Verdict::TooYoung);
     }
+    let alone = shared.pin.try_alone().map_err(|error| StoreError::Io(format!("backup.lock: {error}")))?;
+    let Some(_alone) = alone else { return Ok(Verdict::BackedUp) };
     let removed = reclaim(shared, segment, oldest, over_quota)?;
     Ok(if removed { Verdict::Removed } else { Verdict::Kept })
 }

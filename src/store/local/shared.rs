@@ -24,6 +24,7 @@ use super::{
     journal::{Position, Reader},
     key::MasterKey,
     overlay::Overlay,
+    pin::Pin,
     queue::Queue,
     row::Overlaid,
     state::{State, StateError},
@@ -64,6 +65,8 @@ pub(super) struct Shared {
     feed_wanted: Condvar,
     retain: Mutex<bool>,
     retention_stopped: Condvar,
+    /// Taken alone while a segment is removed: backups read them.
+    pub(super) pin: Pin,
     /// Held for as long as the store is open: one process per data directory.
     _lock: File,
 }
@@ -108,6 +111,7 @@ impl Shared {
             feed_wanted: Condvar::new(),
             retain: Mutex::new(true),
             retention_stopped: Condvar::new(),
+            pin: parts.pin,
             _lock: parts.lock,
         }
     }
@@ -353,4 +357,5 @@ pub(super) struct Parts {
     pub(super) last_at: Timestamp,
     pub(super) configuration: Configuration,
     pub(super) lock: File,
+    pub(super) pin: Pin,
 }

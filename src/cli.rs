@@ -11,9 +11,9 @@ use std::{
 use clap::{Parser, Subcommand};
 
 use crate::{
-    app,
-    config::{ConfigError, Environment, Loaded},
-    store::local::{OpenError, backup::BackupError},
+    app::{self, ArchiveError, ExportOptions},
+    config::{ConfigError, Environment, Loaded, Settings},
+    store::local::{OpenError, backup::BackupError, import::ImportError},
     telemetry::{self, panic_message},
 };
 
@@ -66,6 +66,17 @@ enum Command {
         #[arg(value_name = "DIR")]
         directory: PathBuf,
     },
+    /// Write the data directory to standard output as JSON lines; needs the gateway stopped
+    Export {
+        /// Leave events out
+        #[arg(long)]
+        config_only: bool,
+        /// Put the signing secret and destinations' credentials in
+        #[arg(long)]
+        with_secrets: bool,
+    },
+    /// Make the data directory (data.dir), which must be empty or missing, from JSON lines on standard input
+    Import,
     /// Settings
     Config {
         #[command(subcommand)]
@@ -147,6 +158,10 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
             print(&report)?;
             return Ok(if report.is_clean() { Outcome::Done } else { Outcome::Found });
         }
+        Command::Export { config_only, with_secrets } => {
+            export(&settings, ExportOptions { config_only, with_secrets })?;
+        }
+        Command::Import => print(&app::import(&settings, &mut std::io::stdin().lock())?)?,
         Command::Restore { directory } => print(&app::restore(&settings, &directory)?)?,
         Command::Rebuild { salvage } => print(&app::rebuild(&settings, salvage)?)?,
         Command::Key { command: KeyCommand::New { label } } => print(&app::new_key(&settings, &label)?)?,
@@ -155,12 +170,22 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+/// Writes the lines to standard output; how many they were is told beside.
+fn export(settings: &Settings, options: ExportOptions) -> anyhow::Result<()> {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let exported = app::export(settings, options, &mut out)?;
+    tracing::info!("{exported}");
+    Ok(())
+}
+
 /// Whoever can mend it decides: the person who wrote the configuration, or us.
 fn exit_code(error: &anyhow::Error) -> u8 {
     let theirs = |cause: &(dyn std::error::Error + 'static)| {
         cause.is::<ConfigError>()
+            || cause.is::<ArchiveError>()
             || cause.downcast_ref().is_some_and(OpenError::is_usage)
             || cause.downcast_ref().is_some_and(BackupError::is_usage)
+            || cause.downcast_ref().is_some_and(ImportError::is_usage)
     };
     if error.chain().any(theirs) { USAGE } else { INTERNAL }
 }

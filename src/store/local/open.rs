@@ -21,6 +21,7 @@ use super::{
     LocalOptions, LocalStore, Threads,
     checkpoint::{Checkpoint, CheckpointError, boot_id},
     feeder::Feeder,
+    import::NO_RETENTION,
     journal::{self, JournalError, JournalOptions, Position, Reader},
     key::{KeyError, MasterKey},
     overlay::Overlay,
@@ -43,7 +44,11 @@ use crate::{
 pub(super) const JOURNAL: &str = "journal";
 /// sled's directory.
 pub(super) const STATE: &str = "state";
-/// Lies in a data directory that is being made from a backup.
+/// The key's file.
+pub(super) const KEY: &str = "key";
+/// Locked by whoever uses the directory.
+pub(super) const LOCK: &str = "lock";
+/// Lies in a data directory that is being made by a restore or an import.
 pub(super) const RESTORING: &str = "RESTORING";
 /// Tied to sled by this name under `m`.
 const STORE_ID: &str = "store-id";
@@ -57,9 +62,17 @@ pub enum OpenError {
     /// Nothing was ever stored there.
     #[error("there is no data in `{0}`: is data.dir the directory that `hookgate serve` used?")]
     NoData(PathBuf),
-    /// It is being made from a backup, or that was broken off.
-    #[error("a restore into `{0}` has not ended: run `hookgate restore` again")]
+    /// It is being made by a restore or an import, or that was broken off.
+    #[error("a restore or import into `{0}` has not ended: run it again")]
     HalfRestored(PathBuf),
+    /// It is to be made and has something in it.
+    #[error("`{directory}` is not empty, `{found}` is in it: name a new directory (data.dir)")]
+    NotEmpty {
+        /// The directory.
+        directory: PathBuf,
+        /// One thing in it.
+        found: String,
+    },
     /// Its journal would be mended while it is copied.
     #[error("a backup of `{0}` is being made: try again when it has ended")]
     BackedUp(PathBuf),
@@ -96,6 +109,7 @@ impl OpenError {
             Self::Locked(_)
             | Self::NoData(_)
             | Self::HalfRestored(_)
+            | Self::NotEmpty { .. }
             | Self::BackedUp(_)
             | Self::Io { .. }
             | Self::Key(_) => true,
@@ -193,7 +207,7 @@ impl LocalStore {
 
 /// The key that seals secrets. Only a directory without data gets a new one: another key would not open what is there.
 fn master_key(options: &LocalOptions) -> Result<MasterKey, OpenError> {
-    let path = options.directory.join("key");
+    let path = options.directory.join(KEY);
     Ok(match options.master_key {
         Some(key) => MasterKey::from_bytes(key),
         None if has_data(&options.directory) => MasterKey::load(&path)?,
@@ -234,7 +248,7 @@ fn alone<'a>(pin: &'a Pin, directory: &Path) -> Result<Held<'a>, OpenError> {
 pub(super) fn lock(directory: &Path) -> Result<File, OpenError> {
     let failed = |path: &Path, source| OpenError::Io { path: path.to_owned(), source };
     DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|error| failed(directory, error))?;
-    let path = directory.join("lock");
+    let path = directory.join(LOCK);
     let mut options = OpenOptions::new();
     let file = options.create(true).truncate(false).write(true).mode(0o600).open(&path);
     let file = file.map_err(|error| failed(&path, error))?;
@@ -436,9 +450,20 @@ pub fn rebuild_offline(options: LocalOptions, clock: Arc<dyn Clock>) -> Result<u
         checkpoint.write(&options.directory)?;
     }
     drop(lock);
-    let store = LocalStore::open(options, clock)?;
-    store.shared.ask_for_checkpoint();
+    let store = open_ready(options, clock)?;
     let events = store.stats().events;
     store.close();
     Ok(events)
+}
+
+/// Opens a data directory for a command that reads it: returns when the state is there, and nothing is taken away meanwhile.
+///
+/// # Errors
+///
+/// As [`LocalStore::open`], and when there is no data.
+pub fn open_ready(options: LocalOptions, clock: Arc<dyn Clock>) -> Result<LocalStore, OpenError> {
+    expect_data(&options.directory)?;
+    let store = LocalStore::open(LocalOptions { retention_interval: NO_RETENTION, ..options }, clock)?;
+    store.shared.ask_for_checkpoint();
+    Ok(store)
 }

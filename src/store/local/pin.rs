@@ -8,7 +8,8 @@ use std::{
     path::Path,
 };
 
-const NAME: &str = "backup.lock";
+/// The lock's file.
+pub(super) const NAME: &str = "backup.lock";
 
 /// The lock, not held.
 #[derive(Debug)]

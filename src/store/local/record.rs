@@ -3,10 +3,12 @@
 //! A record is a *meta*, a postcard value of one of the types here, and a *blob*. [`FORMAT`] stands in each record's
 //! header: a change of shape gets a new number and a conversion; a number that is newer than ours is refused.
 
+mod carried;
 mod config;
 mod event;
 mod request;
 
+pub use carried::carried;
 pub use config::{StoredItem, StoredItems};
 pub use event::{StoredAttempt, StoredCarried, StoredEvent, StoredGone, StoredOutcome};
 pub use request::StoredRequest;

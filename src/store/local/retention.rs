@@ -6,14 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::{
     journal::{SegmentInfo, blob_crc},
     queue::{Answer, Job, Kept},
     read,
-    record::{Kind, StoredAttempt, StoredCarried, StoredEvent, StoredItems, StoredRequest, decode, encode},
+    record::{Kind, StoredItems, carried, decode},
     replay,
     row::{Row, Slot, block_of},
     shared::Shared,
@@ -224,22 +223,7 @@ fn carry(shared: &Shared, row: &Row) -> Result<bool, StoreError> {
             Some(Err(error)) => return Err(error),
         });
     }
-    let body = request.as_ref().map_or_else(Bytes::new, |request| request.body.clone());
-    let mut blob = vec![body.clone()];
-    let mut attempts = Vec::new();
-    for record in &records {
-        attempts.push(record.as_ref().map(|record| {
-            let (stored, headers) = StoredAttempt::new(record);
-            blob.extend([Bytes::from(headers), record.response_body.clone()]);
-            stored
-        }));
-    }
-    let meta = encode(&StoredCarried {
-        request: request.as_ref().map(|request| StoredRequest::new(request, &[], &[], None)),
-        body_len: u32::try_from(body.len()).unwrap_or(u32::MAX),
-        event: StoredEvent::from(&row.event),
-        attempts,
-    });
+    let (meta, blob) = carried(&row.event, request.as_ref(), &records);
     let parts: Vec<&[u8]> = blob.iter().map(AsRef::as_ref).collect();
     let blob_crc = blob_crc(&parts);
     let event = Box::new(row.event.clone());

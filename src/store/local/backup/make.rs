@@ -17,15 +17,12 @@ use crate::{
     store::local::{
         checkpoint::{self, Checkpoint},
         journal::{Captured, Damage, capture, capture_sealed, is_copy},
-        open::{JOURNAL, expect_data},
+        open::{JOURNAL, KEY, LOCK, expect_data},
         pin::Pin,
     },
 };
 
-pub(super) const CHECKPOINT: &str = checkpoint::NAME;
-pub(super) const KEY: &str = "key";
-/// One hookgate at a time in a backup.
-pub(super) const LOCK: &str = "lock";
+const CHECKPOINT: &str = checkpoint::NAME;
 
 /// What a backup came to.
 #[derive(Debug)]
@@ -185,7 +182,7 @@ fn lock(path: &Path) -> Result<File, BackupError> {
 }
 
 /// The names in a directory, sorted.
-pub(super) fn names(path: &Path) -> Result<Vec<String>, BackupError> {
+fn names(path: &Path) -> Result<Vec<String>, BackupError> {
     let failed = || BackupError::io("list", path);
     let mut names = Vec::new();
     for entry in fs::read_dir(path).map_err(failed())? {

@@ -14,6 +14,7 @@ use super::{
     BackupError,
     files::{self, hex, sum_of},
 };
+use crate::store::local::{checkpoint, open::KEY};
 
 /// The shape of a backup.
 const FORMAT: u32 = 1;
@@ -79,7 +80,7 @@ impl Entry {
 
     /// Whether it is one of those a data directory is made of: no other place is ever written to.
     fn is_known(&self) -> bool {
-        matches!(self.name.as_str(), super::make::CHECKPOINT | super::make::KEY)
+        matches!(self.name.as_str(), checkpoint::NAME | KEY)
             || self.name.strip_prefix("journal/").is_some_and(is_segment)
     }
 }
@@ -92,7 +93,7 @@ fn is_segment(leaf: &str) -> bool {
 /// Whether a file's name is one that [`Entry::file`] gives.
 pub(super) fn is_file_of_backup(name: &str) -> bool {
     name.rsplit_once('.').is_some_and(|(leaf, digits)| {
-        let known = is_segment(leaf) || leaf == super::make::CHECKPOINT || leaf == super::make::KEY;
+        let known = is_segment(leaf) || leaf == checkpoint::NAME || leaf == KEY;
         known && digits.len() == SUM_DIGITS_IN_NAME && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
     })
 }

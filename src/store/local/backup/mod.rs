@@ -52,14 +52,6 @@ pub enum BackupError {
     /// Somebody is writing or reading the backup.
     #[error("the backup `{0}` is in use by another hookgate: wait for it")]
     Busy(PathBuf),
-    /// The directory to restore into has something in it.
-    #[error("`{directory}` is not empty, `{found}` is in it: restore into a new directory (data.dir)")]
-    NotEmpty {
-        /// The directory.
-        directory: PathBuf,
-        /// One thing in it.
-        found: String,
-    },
     /// There is none.
     #[error("there is no whole backup in `{0}`: MANIFEST.json is missing, which is written last")]
     NoBackup(PathBuf),
@@ -101,7 +93,6 @@ impl BackupError {
             Self::Foreign { .. }
             | Self::OtherStore(_)
             | Self::Busy(_)
-            | Self::NotEmpty { .. }
             | Self::NoBackup(_)
             | Self::NoCheckpoint(_)
             | Self::KeyElsewhere

@@ -1,7 +1,6 @@
 //! Making a data directory from a backup.
 //!
-//! Nothing is written before every sum was checked. While files are copied `RESTORING` lies in the data directory: a start refuses
-//! it then, and another restore begins anew.
+//! Nothing is written before every sum was checked, and what is written counts only when all of it is there (see `fresh`).
 
 use std::{
     fs::{self, File, TryLockError},
@@ -11,10 +10,12 @@ use std::{
 
 use super::{
     BackupError, files,
-    make::{CHECKPOINT, KEY, LOCK, names},
     manifest::{Entry, Manifest},
 };
-use crate::store::local::open::{JOURNAL, RESTORING, STATE, lock};
+use crate::store::local::{
+    fresh::Fresh,
+    open::{JOURNAL, KEY, LOCK},
+};
 
 /// What was restored.
 #[derive(Debug)]
@@ -38,11 +39,23 @@ pub fn restore(backup: &Path, data: &Path) -> Result<Restored, BackupError> {
     let _reading = share(backup)?;
     let manifest = Manifest::read(backup)?.ok_or_else(|| BackupError::NoBackup(backup.to_owned()))?;
     expect_whole(backup, &manifest)?;
-    let _lock = lock(data)?;
-    make_empty(data)?;
-    let marker = data.join(RESTORING);
-    File::create(&marker).and_then(|file| file.sync_all()).map_err(BackupError::io("create", &marker))?;
-    files::sync(data)?;
+    let fresh = Fresh::begin(data)?;
+    match copy_all(backup, data, &manifest) {
+        Ok(()) => fresh.finish()?,
+        Err(error) => {
+            fresh.abandon()?;
+            return Err(error);
+        }
+    }
+    Ok(Restored {
+        segments: manifest.files.iter().filter(|entry| entry.name.starts_with(JOURNAL)).count(),
+        bytes: manifest.files.iter().map(|entry| entry.bytes).sum(),
+        has_key: manifest.files.iter().any(|entry| entry.name == KEY),
+        made_at: manifest.made_at,
+    })
+}
+
+fn copy_all(backup: &Path, data: &Path, manifest: &Manifest) -> Result<(), BackupError> {
     let journal = data.join(JOURNAL);
     fs::create_dir(&journal).map_err(BackupError::io("create", &journal))?;
     for entry in &manifest.files {
@@ -51,16 +64,7 @@ pub fn restore(backup: &Path, data: &Path) -> Result<Restored, BackupError> {
             return Err(BackupError::Damaged(vec![not_as_written(backup, entry)]));
         }
     }
-    files::sync(&journal)?;
-    files::sync(data)?;
-    fs::remove_file(&marker).map_err(BackupError::io("remove", &marker))?;
-    files::sync(data)?;
-    Ok(Restored {
-        segments: manifest.files.iter().filter(|entry| entry.name.starts_with(JOURNAL)).count(),
-        bytes: manifest.files.iter().map(|entry| entry.bytes).sum(),
-        has_key: manifest.files.iter().any(|entry| entry.name == KEY),
-        made_at: manifest.made_at,
-    })
+    Ok(())
 }
 
 /// Keeps a backup from being replaced while it is read. A medium that cannot be locked is not being written to either.
@@ -90,21 +94,4 @@ fn expect_whole(backup: &Path, manifest: &Manifest) -> Result<(), BackupError> {
 
 fn not_as_written(backup: &Path, entry: &Entry) -> String {
     format!("`{}` is not as it was written", backup.join(entry.file()).display())
-}
-
-/// Refuses a directory with anything in it, but for what a restore that did not end left behind: that goes.
-fn make_empty(data: &Path) -> Result<(), BackupError> {
-    let is_unfinished = data.join(RESTORING).exists();
-    for name in names(data)? {
-        let path = data.join(&name);
-        let removed = match name.as_str() {
-            LOCK => continue,
-            JOURNAL | STATE if is_unfinished => fs::remove_dir_all(&path),
-            CHECKPOINT | KEY if is_unfinished => fs::remove_file(&path),
-            RESTORING => continue,
-            _ => return Err(BackupError::NotEmpty { directory: data.to_owned(), found: name }),
-        };
-        removed.map_err(BackupError::io("remove", &path))?;
-    }
-    Ok(())
 }

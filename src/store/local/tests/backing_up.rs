@@ -177,7 +177,7 @@ fn a_restore_that_was_broken_off_is_refused_by_starts_and_can_be_done_again() {
     restore(backup.path(), data.path()).unwrap();
     assert!(!data.path().join(RESTORING).exists());
     let again = restore(backup.path(), data.path()).unwrap_err();
-    assert!(matches!(again, BackupError::NotEmpty { .. }), "{again}");
+    assert!(matches!(again, BackupError::Directory(OpenError::NotEmpty { .. })), "{again}");
 }
 
 #[test]

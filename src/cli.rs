@@ -13,7 +13,11 @@ use clap::{Parser, Subcommand};
 use crate::{
     app::{self, ArchiveError, ExportOptions},
     config::{ConfigError, Environment, Loaded, Settings},
-    store::local::{OpenError, backup::BackupError, import::ImportError},
+    store::local::{
+        OpenError,
+        backup::{BackupError, MakeOptions},
+        import::ImportError,
+    },
     telemetry::{self, panic_message},
 };
 
@@ -59,6 +63,9 @@ enum Command {
         /// Put the key that seals secrets in as well; whoever has the backup then has the secrets
         #[arg(long)]
         with_key: bool,
+        /// Read what an earlier backup brought as well, and copy again what is no longer as it was written
+        #[arg(long)]
+        verify: bool,
     },
     /// Make the data directory (data.dir), which must be empty or missing, from the backup in DIR
     Restore {
@@ -153,8 +160,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
             print(&report)?;
             return Ok(if report.is_clean() { Outcome::Done } else { Outcome::Found });
         }
-        Command::Backup { directory, with_key } => {
-            let report = app::backup(&settings, &directory, with_key)?;
+        Command::Backup { directory, with_key, verify } => {
+            let report = app::backup(&settings, &directory, MakeOptions { with_key, verify })?;
             print(&report)?;
             return Ok(if report.is_clean() { Outcome::Done } else { Outcome::Found });
         }

@@ -8,7 +8,7 @@ use std::{
 use crate::{
     clock::{Clock, SystemClock},
     config::Settings,
-    store::local::backup,
+    store::local::backup::{self, MakeOptions},
 };
 
 /// What a backup came to.
@@ -62,12 +62,12 @@ impl fmt::Display for BackupReport {
 /// # Errors
 ///
 /// When either directory cannot be used.
-pub fn backup(settings: &Settings, into: &Path, with_key: bool) -> anyhow::Result<BackupReport> {
+pub fn backup(settings: &Settings, into: &Path, options: MakeOptions) -> anyhow::Result<BackupReport> {
     let has_file = settings.master_key().is_none();
-    if with_key && !has_file {
+    if options.with_key && !has_file {
         return Err(backup::BackupError::KeyElsewhere.into());
     }
-    let made = backup::make(&settings.data.dir, into, with_key, SystemClock.now())?;
+    let made = backup::make(&settings.data.dir, into, options, SystemClock.now())?;
     let key = match (made.has_key, has_file) {
         (true, _) => Key::WithIt,
         (false, false) => Key::Environment,

@@ -2,9 +2,9 @@
 //! them in place holds it alone. The lock goes with the file, so a backup that is killed holds up nobody.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions, TryLockError},
     io,
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt, fchown},
     path::Path,
 };
 
@@ -22,8 +22,15 @@ pub(super) struct Held<'a>(&'a File);
 impl Pin {
     /// The one of a data directory.
     pub(super) fn open(directory: &Path) -> io::Result<Self> {
-        let mut options = OpenOptions::new();
-        let file = options.create(true).truncate(false).write(true).mode(0o600).open(directory.join(NAME))?;
+        let path = directory.join(NAME);
+        match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            opened => return opened.map(Self),
+        }
+        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
+        // A backup may be made by root; the gateway must still be able to open it.
+        let owner = fs::metadata(directory)?;
+        fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
         Ok(Self(file))
     }
 

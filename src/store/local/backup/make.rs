@@ -24,6 +24,15 @@ use crate::{
 
 const CHECKPOINT: &str = checkpoint::NAME;
 
+/// How a backup is made.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MakeOptions {
+    /// Put the key in.
+    pub with_key: bool,
+    /// Sum what an earlier backup brought as well, and copy again what is not as it was written.
+    pub verify: bool,
+}
+
 /// What a backup came to.
 #[derive(Debug)]
 pub struct Made {
@@ -44,14 +53,15 @@ pub struct Made {
 /// # Errors
 ///
 /// When either directory cannot be used; an earlier backup there is then still whole.
-pub fn make(data: &Path, into: &Path, with_key: bool, now: Timestamp) -> Result<Made, BackupError> {
+pub fn make(data: &Path, into: &Path, options: MakeOptions, now: Timestamp) -> Result<Made, BackupError> {
     expect_data(data)?;
     let pin = Pin::open(data).map_err(BackupError::io("open backup.lock in", data))?;
     let held = pin.hold().map_err(BackupError::io("lock backup.lock in", data))?;
     // Before the journal is looked at: it must not be behind the checkpoint's position.
     let checkpoint = Checkpoint::read(data)?.ok_or_else(|| BackupError::NoCheckpoint(data.to_owned()))?;
     let target = Target::open(into, checkpoint.store_id, now)?;
-    let mut copies = Copies { target: &target, data, entries: Vec::new(), kept: 0, damage: Vec::new() };
+    let MakeOptions { with_key, verify } = options;
+    let mut copies = Copies { target: &target, data, verify, entries: Vec::new(), kept: 0, damage: Vec::new() };
     let taken = capture(&data.join(JOURNAL))?;
     for number in taken.sealed {
         copies.take_sealed(number)?;
@@ -77,6 +87,7 @@ pub fn make(data: &Path, into: &Path, with_key: bool, now: Timestamp) -> Result<
 struct Copies<'a> {
     target: &'a Target,
     data: &'a Path,
+    verify: bool,
     entries: Vec<Entry>,
     kept: usize,
     damage: Vec<Damage>,
@@ -87,7 +98,8 @@ impl Copies<'_> {
         let journal = self.data.join(JOURNAL);
         if let Some(before) = self.target.before(&segment_name(number)) {
             let copy = self.target.path.join(before.file());
-            if is_copy(&journal, number, &copy).map_err(BackupError::io("read", &copy))? {
+            let is_copy = is_copy(&journal, number, &copy).map_err(BackupError::io("read", &copy))?;
+            if is_copy && (!self.verify || files::sum(&copy)? == before.sha256) {
                 self.entries.push(before.clone());
                 self.kept += 1;
                 return Ok(());

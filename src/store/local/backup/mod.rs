@@ -18,7 +18,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use make::{Made, make};
+pub use make::{Made, MakeOptions, make};
 pub use restore::{Restored, restore};
 
 use super::{checkpoint::CheckpointError, journal::JournalError, open::OpenError};

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -20,7 +20,7 @@ use crate::{
         conformance::{START, Subject},
         local::{
             LocalOptions, LocalStore, OpenError,
-            backup::{BackupError, Made, make, restore},
+            backup::{BackupError, Made, MakeOptions, make, restore},
             open::RESTORING,
             pin::Pin,
         },
@@ -37,7 +37,7 @@ fn small() -> LocalSubject {
 }
 
 fn back_up(subject: &LocalSubject, into: &Path) -> Made {
-    make(&subject.options().directory, into, true, START).unwrap()
+    make(&subject.options().directory, into, MakeOptions { with_key: true, verify: false }, START).unwrap()
 }
 
 /// Everything in a backup as a store shows it that was restored from it, with the damage in its journal.
@@ -150,7 +150,7 @@ fn any_flipped_byte_is_refused_by_file_and_nothing_is_restored() {
             let error = restore(backup.path(), data.path()).unwrap_err();
             assert!(matches!(error, BackupError::Damaged(_) | BackupError::Newer(_)), "{error}");
             assert!(error.to_string().contains(file.to_str().unwrap()), "{error}");
-            assert_eq!(files(data.path()), Vec::<std::path::PathBuf>::new());
+            assert_eq!(files(data.path()), Vec::<PathBuf>::new());
         }
         fs::remove_file(file).unwrap();
         let data = TempDir::new().unwrap();
@@ -185,9 +185,29 @@ fn a_directory_with_other_things_in_it_or_of_another_store_takes_no_backup() {
     let (one, other) = (small(), small());
     let backup = TempDir::new().unwrap();
     back_up(&one, backup.path());
-    let wrong = make(&other.options().directory, backup.path(), false, Timestamp::EPOCH).unwrap_err();
+    let wrong = make(&other.options().directory, backup.path(), MakeOptions::default(), Timestamp::EPOCH).unwrap_err();
     assert!(matches!(wrong, BackupError::OtherStore(_)), "{wrong}");
     fs::write(backup.path().join("holiday.jpg"), b"x").unwrap();
-    let wrong = make(&one.options().directory, backup.path(), false, Timestamp::EPOCH).unwrap_err();
+    let wrong = make(&one.options().directory, backup.path(), MakeOptions::default(), Timestamp::EPOCH).unwrap_err();
     assert!(matches!(&wrong, BackupError::Foreign { found, .. } if found == "holiday.jpg"), "{wrong}");
+}
+
+#[test]
+fn a_copy_that_went_bad_is_replaced_by_a_backup_that_verifies() {
+    let subject = small();
+    fill(&subject, 300);
+    let backup = TempDir::new().unwrap();
+    back_up(&subject, backup.path());
+    let is_segment = |file: &PathBuf| file.to_string_lossy().contains(".seg.");
+    let copy = files(backup.path()).into_iter().find(is_segment).unwrap();
+    let whole = fs::read(&copy).unwrap();
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 1;
+    fs::write(&copy, flipped).unwrap();
+    let kept = back_up(&subject, backup.path()).kept;
+    assert!(restore(backup.path(), TempDir::new().unwrap().path()).is_err());
+    let options = MakeOptions { with_key: true, verify: true };
+    assert_eq!(make(&subject.options().directory, backup.path(), options, START).unwrap().kept, kept - 1);
+    assert_eq!(fs::read(&copy).unwrap(), whole);
+    assert_eq!(restored(&subject, backup.path()), everything(subject.store().as_ref()));
 }

@@ -101,7 +101,7 @@ pub fn is_copy(dir: &Path, number: u64, copy: &Path) -> io::Result<bool> {
     }
 }
 
-enum Look {
+pub(super) enum Look {
     /// Prepared, or gone again: nobody was told of anything in it.
     Empty,
     Sealed,
@@ -109,9 +109,17 @@ enum Look {
 }
 
 fn look(dir: &Path, number: u64) -> Result<Look, JournalError> {
+    look_at(&path_of(dir, number), || Loaded::view(dir, number))
+}
+
+/// Looks at a segment by readings of it.
+pub(super) fn look_at(
+    path: &Path,
+    mut read: impl FnMut() -> Result<Loaded, JournalError>,
+) -> Result<Look, JournalError> {
     let mut suspected: Option<Vec<u64>> = None;
     for _ in 0..LOOKS_MAX {
-        let loaded = match Loaded::view(dir, number) {
+        let loaded = match read() {
             Err(JournalError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(Look::Empty),
             loaded => loaded?,
         };
@@ -132,8 +140,7 @@ fn look(dir: &Path, number: u64) -> Result<Look, JournalError> {
         }
         suspected = Some(now);
     }
-    let path = path_of(dir, number);
-    Err(JournalError::io("read", &path)(io::Error::other("it changes faster than it can be read: try again")))
+    Err(JournalError::io("read", path)(io::Error::other("it changes faster than it can be read: try again")))
 }
 
 /// Places that are not as written with something good behind them.

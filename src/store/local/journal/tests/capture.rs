@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
-use crate::store::local::journal::{Capture, capture, capture_sealed, is_copy};
+use crate::store::local::journal::{
+    Capture, capture, capture::Look, capture::look_at, capture_sealed, is_copy, recover::Loaded,
+};
 
 /// Puts what is captured of a journal into another directory.
 fn copy(dir: &Path, to: &Path) -> Capture {
@@ -76,6 +78,30 @@ fn damage_before_the_end_is_told_and_taken_as_it_is() {
     assert_eq!((&open.damage[0].file, open.damage[0].offset), (&path, known[1].frame.start.offset));
     writer.seal().unwrap();
     assert_eq!(capture_sealed(dir.path(), 1).unwrap().damage[0].file, path);
+}
+
+/// What a reading sees that a frame has overtaken: nothing of it, or only its bodies missing, and the next one whole.
+#[test]
+fn a_frame_that_overtakes_a_reading_is_no_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, ..) = reopen(dir.path());
+    let known = fill(&mut writer, 6);
+    let frame = known[3].frame;
+    let end = known[known.len() - 1].frame.end.offset;
+    for missing in [frame.start.offset..frame.end.offset, frame.end.offset - 16..frame.end.offset] {
+        let mut readings = 0;
+        let looked = look_at(&path_of(dir.path(), 1), || {
+            let mut loaded = Loaded::view(dir.path(), 1)?;
+            if readings == 0 {
+                loaded.data[at(missing.start)..at(missing.end)].fill(0);
+            }
+            readings += 1;
+            Ok(loaded)
+        });
+        let Ok(Look::Open(captured)) = looked else { panic!("the segment is open") };
+        assert_eq!((captured.bytes.len() as u64, captured.damage, readings), (end, vec![], 2));
+        assert_eq!(captured.bytes, std::fs::read(path_of(dir.path(), 1)).unwrap()[..at(end)]);
+    }
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! `MANIFEST.json`: what belongs to a backup, with lengths and sums; written last, by rename.
 //!
 //! ```json
-//! {"manifest":{"format":1,"hookgate":"0.1.0","store_id":"…","made_at":"…","files":[{"name":"journal/…","bytes":…,"sha256":"…"}]},"sha256":"…"}
+//! {"manifest":{"format":1,"hookgate":"0.1.0","store_id":"…","made_at":"…",
+//!   "files":[{"name":"journal/…","bytes":…,"sha256":"…"}]},"sha256":"…"}
 //! ```
 //!
 //! The outer sum is that of the inner object, written without spaces.

@@ -11,13 +11,17 @@ use std::{
 use clap::{Parser, Subcommand};
 
 use crate::{
-    app,
-    config::{ConfigError, Environment, Loaded},
-    store::local::OpenError,
+    app::{self, ArchiveError, ExportOptions},
+    config::{ConfigError, Environment, Loaded, Settings},
+    store::local::{
+        OpenError,
+        backup::{BackupError, MakeOptions},
+        import::ImportError,
+    },
     telemetry::{self, panic_message},
 };
 
-/// `check` found something.
+/// `check` found something, or `backup` met it.
 const FOUND: u8 = 1;
 /// The command line or the configuration is wrong; clap uses the same.
 const USAGE: u8 = 2;
@@ -28,7 +32,7 @@ const INTERNAL: u8 = 70;
 #[derive(Debug, Parser)]
 #[command(
     version,
-    after_help = "Exit codes: 0 fine, 1 check found damage, 2 wrong usage or configuration, 70 internal failure."
+    after_help = "Exit codes: 0 fine, 1 check or backup found damage, 2 wrong usage or configuration, 70 internal failure."
 )]
 struct Cli {
     /// Configuration file in TOML; otherwise the one `HOOKGATE_CONFIG` names, otherwise none
@@ -51,6 +55,35 @@ enum Command {
         #[arg(long)]
         salvage: bool,
     },
+    /// Back up the data directory into DIR, while the gateway runs or not; again into the same one costs what is new
+    Backup {
+        /// Where to: a new directory, or one with an earlier backup
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+        /// Put the key that seals secrets in as well; whoever has the backup then has the secrets
+        #[arg(long)]
+        with_key: bool,
+        /// Read what an earlier backup brought as well, and copy again what is no longer as it was written
+        #[arg(long)]
+        verify: bool,
+    },
+    /// Make the data directory (data.dir), which must be empty or missing, from the backup in DIR
+    Restore {
+        /// The backup
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
+    /// Write the data directory to standard output as JSON lines; needs the gateway stopped
+    Export {
+        /// Leave events out
+        #[arg(long)]
+        config_only: bool,
+        /// Put the signing secret and destinations' credentials in
+        #[arg(long)]
+        with_secrets: bool,
+    },
+    /// Make the data directory (data.dir), which must be empty or missing, from JSON lines on standard input
+    Import,
     /// Settings
     Config {
         #[command(subcommand)]
@@ -82,7 +115,7 @@ enum KeyCommand {
 /// What a command came to.
 enum Outcome {
     Done,
-    /// `check` has found damage and told it.
+    /// `check` or `backup` has found damage and told it.
     Found,
 }
 
@@ -127,6 +160,16 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
             print(&report)?;
             return Ok(if report.is_clean() { Outcome::Done } else { Outcome::Found });
         }
+        Command::Backup { directory, with_key, verify } => {
+            let report = app::backup(&settings, &directory, MakeOptions { with_key, verify })?;
+            print(&report)?;
+            return Ok(if report.is_clean() { Outcome::Done } else { Outcome::Found });
+        }
+        Command::Export { config_only, with_secrets } => {
+            export(&settings, ExportOptions { config_only, with_secrets })?;
+        }
+        Command::Import => print(&app::import(&settings, &mut std::io::stdin().lock())?)?,
+        Command::Restore { directory } => print(&app::restore(&settings, &directory)?)?,
         Command::Rebuild { salvage } => print(&app::rebuild(&settings, salvage)?)?,
         Command::Key { command: KeyCommand::New { label } } => print(&app::new_key(&settings, &label)?)?,
         Command::Config { command: ConfigCommand::Show } => {}
@@ -134,13 +177,22 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+/// Writes the lines to standard output; how many they were is told beside.
+fn export(settings: &Settings, options: ExportOptions) -> anyhow::Result<()> {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let exported = app::export(settings, options, &mut out)?;
+    tracing::info!("{exported}");
+    Ok(())
+}
+
 /// Whoever can mend it decides: the person who wrote the configuration, or us.
 fn exit_code(error: &anyhow::Error) -> u8 {
     let theirs = |cause: &(dyn std::error::Error + 'static)| {
         cause.is::<ConfigError>()
-            || cause.downcast_ref::<OpenError>().is_some_and(|error| {
-                matches!(error, OpenError::Locked(_) | OpenError::NoData(_) | OpenError::Io { .. } | OpenError::Key(_))
-            })
+            || cause.is::<ArchiveError>()
+            || cause.downcast_ref().is_some_and(OpenError::is_usage)
+            || cause.downcast_ref().is_some_and(BackupError::is_usage)
+            || cause.downcast_ref().is_some_and(ImportError::is_usage)
     };
     if error.chain().any(theirs) { USAGE } else { INTERNAL }
 }

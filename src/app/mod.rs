@@ -4,6 +4,8 @@
 //! serve: bind ─► open the store ─► first start? provision ─► actors ─► both listeners ─► say where ─► signal ─► `stop`
 //! ```
 
+mod archive;
+mod backups;
 mod banner;
 mod certificates;
 mod files;
@@ -25,6 +27,8 @@ use std::{
 use actix_web::web::Data;
 use anyhow::Context;
 
+pub use self::archive::{ArchiveError, ExportOptions, Exported, export, import};
+pub use self::backups::{BackupReport, backup, restore};
 pub use self::offline::{CheckReport, check, new_key, rebuild};
 use self::{
     files::Connections,

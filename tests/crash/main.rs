@@ -4,6 +4,7 @@
 //! what is listed afterwards.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod backup;
 mod clients;
 mod damage;
 mod descriptors;

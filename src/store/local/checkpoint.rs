@@ -18,7 +18,8 @@ use super::record::{StoredItem, v1};
 
 const MAGIC: &[u8; 8] = b"HGCKPT\0\0";
 const FORMAT: u32 = 2;
-const NAME: &str = "CHECKPOINT";
+/// Its file in the data directory.
+pub const NAME: &str = "CHECKPOINT";
 
 /// What is known at a position of the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,17 +92,27 @@ impl Checkpoint {
         }
     }
 
+    /// The file's bytes.
+    ///
+    /// # Errors
+    ///
+    /// Never: everything in it can be encoded.
+    pub fn encode(&self) -> Result<Vec<u8>, CheckpointError> {
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend(FORMAT.to_le_bytes());
+        bytes = postcard::to_extend(self, bytes).map_err(|error| io::Error::other(error.to_string()))?;
+        bytes.push(u8::from(self.idle));
+        bytes.extend(crc32c::crc32c(&bytes).to_le_bytes());
+        Ok(bytes)
+    }
+
     /// Replaces the one in the data directory.
     ///
     /// # Errors
     ///
     /// When the operating system refuses; the old one then still stands.
     pub fn write(&self, directory: &Path) -> Result<(), CheckpointError> {
-        let mut bytes = MAGIC.to_vec();
-        bytes.extend(FORMAT.to_le_bytes());
-        bytes = postcard::to_extend(self, bytes).map_err(|error| io::Error::other(error.to_string()))?;
-        bytes.push(u8::from(self.idle));
-        bytes.extend(crc32c::crc32c(&bytes).to_le_bytes());
+        let bytes = self.encode()?;
         let temporary = directory.join("CHECKPOINT.new");
         let mut file = File::create(&temporary)?;
         file.write_all(&bytes)?;

@@ -10,12 +10,16 @@
 //! `state/` alone, files of the journal in `journal/` alone.
 
 pub mod backlog;
+pub mod backup;
 pub mod checkpoint;
 mod feeder;
+mod fresh;
+pub mod import;
 pub mod journal;
 pub mod key;
 mod open;
 mod overlay;
+mod pin;
 mod queue;
 mod read;
 pub mod record;
@@ -47,7 +51,7 @@ use super::{
 use crate::domain::{
     AttemptId, ConfigItem, Configuration, ConnectionId, Event, EventId, Request, RequestId, Seq, Timestamp,
 };
-pub use open::{OpenError, check, expect_data, rebuild_offline};
+pub use open::{OpenError, check, expect_data, open_ready, rebuild_offline};
 
 /// The place of a record in the journal: the segment's number and the offset of the record's header in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

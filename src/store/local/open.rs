@@ -21,9 +21,11 @@ use super::{
     LocalOptions, LocalStore, Threads,
     checkpoint::{Checkpoint, CheckpointError, boot_id},
     feeder::Feeder,
+    import::NO_RETENTION,
     journal::{self, JournalError, JournalOptions, Position, Reader},
     key::{KeyError, MasterKey},
     overlay::Overlay,
+    pin::{Held, Pin},
     record::{RecordError, StoredItem},
     replay::{self, ReplayError},
     retention,
@@ -38,8 +40,16 @@ use crate::{
     store::Store,
 };
 
-const JOURNAL: &str = "journal";
-const STATE: &str = "state";
+/// The journal's directory.
+pub(super) const JOURNAL: &str = "journal";
+/// sled's directory.
+pub(super) const STATE: &str = "state";
+/// The key's file.
+pub(super) const KEY: &str = "key";
+/// Locked by whoever uses the directory.
+pub(super) const LOCK: &str = "lock";
+/// Lies in a data directory that is being made by a restore or an import.
+pub(super) const RESTORING: &str = "RESTORING";
 /// Tied to sled by this name under `m`.
 const STORE_ID: &str = "store-id";
 
@@ -52,6 +62,20 @@ pub enum OpenError {
     /// Nothing was ever stored there.
     #[error("there is no data in `{0}`: is data.dir the directory that `hookgate serve` used?")]
     NoData(PathBuf),
+    /// It is being made by a restore or an import, or that was broken off.
+    #[error("a restore or import into `{0}` has not ended: run it again")]
+    HalfRestored(PathBuf),
+    /// It is to be made and has something in it.
+    #[error("`{directory}` is not empty, `{found}` is in it: name a new directory (data.dir)")]
+    NotEmpty {
+        /// The directory.
+        directory: PathBuf,
+        /// One thing in it.
+        found: String,
+    },
+    /// Its journal would be mended while it is copied.
+    #[error("a backup of `{0}` is being made: try again when it has ended")]
+    BackedUp(PathBuf),
     /// The operating system refused.
     #[error("`{path}` cannot be used as the data directory or in it")]
     Io {
@@ -75,6 +99,23 @@ pub enum OpenError {
     /// sled, where it was just made and can be no leftover.
     #[error("the state cannot be made anew: {0}")]
     State(#[from] StateError),
+}
+
+impl OpenError {
+    /// Whether whoever gave the command can mend it: another directory, another moment, another key.
+    #[must_use]
+    pub const fn is_usage(&self) -> bool {
+        match self {
+            Self::Locked(_)
+            | Self::NoData(_)
+            | Self::HalfRestored(_)
+            | Self::NotEmpty { .. }
+            | Self::BackedUp(_)
+            | Self::Io { .. }
+            | Self::Key(_) => true,
+            Self::Checkpoint(_) | Self::Journal(_) | Self::Record(_) | Self::State(_) => false,
+        }
+    }
 }
 
 impl From<ReplayError> for OpenError {
@@ -103,12 +144,16 @@ impl LocalStore {
     pub fn open(options: LocalOptions, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let directory = options.directory.clone();
         let lock = lock(&directory)?;
+        expect_restored(&directory)?;
+        let pin = Pin::open(&directory).map_err(|source| OpenError::Io { path: directory.clone(), source })?;
         let found = read_checkpoint(&directory)?;
         let key = master_key(&options)?;
         let from = found.as_ref().map(position_of);
         let journal_options = JournalOptions { segment_bytes: options.segment_bytes };
+        let mending = if options.salvage { Some(alone(&pin, &directory)?) } else { None };
         let (journal, reader, recovered) =
             journal::open(&directory.join(JOURNAL), journal_options, from, options.salvage)?;
+        drop(mending);
         log(&recovered);
         let fresh = found.is_none() && recovered.start == recovered.end;
         let resumes = !fresh && !found.as_ref().is_some_and(|found| found.idle);
@@ -142,6 +187,7 @@ impl LocalStore {
             configuration: tail.configuration,
             resumes,
             lock,
+            pin,
         };
         let shared = Arc::new(Shared::new(options, parts));
         shared.look_at_disk();
@@ -163,7 +209,7 @@ impl LocalStore {
 
 /// The key that seals secrets. Only a directory without data gets a new one: another key would not open what is there.
 fn master_key(options: &LocalOptions) -> Result<MasterKey, OpenError> {
-    let path = options.directory.join("key");
+    let path = options.directory.join(KEY);
     Ok(match options.master_key {
         Some(key) => MasterKey::from_bytes(key),
         None if has_data(&options.directory) => MasterKey::load(&path)?,
@@ -180,16 +226,31 @@ fn has_data(directory: &Path) -> bool {
 ///
 /// # Errors
 ///
-/// [`OpenError::NoData`].
+/// [`OpenError::NoData`], and [`OpenError::HalfRestored`] for one that is not whole yet.
 pub fn expect_data(directory: &Path) -> Result<(), OpenError> {
+    expect_restored(directory)?;
     if has_data(directory) { Ok(()) } else { Err(OpenError::NoData(directory.to_owned())) }
 }
 
+/// Refuses a directory that a restore has not finished: what is there is not all.
+fn expect_restored(directory: &Path) -> Result<(), OpenError> {
+    if directory.join(RESTORING).exists() { Err(OpenError::HalfRestored(directory.to_owned())) } else { Ok(()) }
+}
+
+/// Keeps backups off while segments are changed in place.
+fn alone<'a>(pin: &'a Pin, directory: &Path) -> Result<Held<'a>, OpenError> {
+    match pin.try_alone() {
+        Ok(Some(held)) => Ok(held),
+        Ok(None) => Err(OpenError::BackedUp(directory.to_owned())),
+        Err(source) => Err(OpenError::Io { path: directory.to_owned(), source }),
+    }
+}
+
 /// Takes the directory for this process; the lock goes with the file.
-fn lock(directory: &Path) -> Result<File, OpenError> {
+pub(super) fn lock(directory: &Path) -> Result<File, OpenError> {
     let failed = |path: &Path, source| OpenError::Io { path: path.to_owned(), source };
     DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|error| failed(directory, error))?;
-    let path = directory.join("lock");
+    let path = directory.join(LOCK);
     let mut options = OpenOptions::new();
     let file = options.create(true).truncate(false).write(true).mode(0o600).open(&path);
     let file = file.map_err(|error| failed(&path, error))?;
@@ -392,9 +453,20 @@ pub fn rebuild_offline(options: LocalOptions, clock: Arc<dyn Clock>) -> Result<u
         checkpoint.write(&options.directory)?;
     }
     drop(lock);
-    let store = LocalStore::open(options, clock)?;
-    store.shared.ask_for_checkpoint();
+    let store = open_ready(options, clock)?;
     let events = store.stats().events;
     store.close();
     Ok(events)
+}
+
+/// Opens a data directory for a command that reads it: returns when the state is there, and nothing is taken away meanwhile.
+///
+/// # Errors
+///
+/// As [`LocalStore::open`], and when there is no data.
+pub fn open_ready(options: LocalOptions, clock: Arc<dyn Clock>) -> Result<LocalStore, OpenError> {
+    expect_data(&options.directory)?;
+    let store = LocalStore::open(LocalOptions { retention_interval: NO_RETENTION, ..options }, clock)?;
+    store.shared.ask_for_checkpoint();
+    Ok(store)
 }

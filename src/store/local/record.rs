@@ -6,11 +6,13 @@
 //! For the next format: copy the shapes that change to `v2.rs`, give them conversions to the new ones, chain `v1` to
 //! `v2`, and make a fixture of it (`tests/fixtures`).
 
+mod carried;
 mod config;
 mod event;
 mod request;
 pub mod v1;
 
+pub use carried::carried;
 pub use config::{StoredItem, StoredItems};
 pub use event::{StoredAttempt, StoredCarried, StoredEvent, StoredGone, StoredOutcome};
 pub use request::StoredRequest;

@@ -6,14 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::{
     journal::{SegmentInfo, blob_crc},
     queue::{Answer, Job, Kept},
     read,
-    record::{Kind, StoredAttempt, StoredCarried, StoredEvent, StoredItems, StoredRequest, decode, encode},
+    record::{Kind, StoredItems, carried, decode},
     replay,
     row::{Row, Slot, block_of},
     shared::Shared,
@@ -66,6 +65,8 @@ pub(super) fn pass(shared: &Shared) -> Result<u64, StoreError> {
                 kept = true;
             }
             Ok(Verdict::TooYoung) => break,
+            // While a backup copies segments none goes, and nothing new is known about the quota: the next pass looks again.
+            Ok(Verdict::BackedUp) => return Ok(before.saturating_sub(shared.reader.bytes_on_disk())),
             Err(StoreError::Damaged(why)) => {
                 tracing::error!(segment = segment.number, why, "a damaged segment stays; those after it are looked at");
                 oldest = false;
@@ -85,6 +86,7 @@ enum Verdict {
     Removed,
     Kept,
     TooYoung,
+    BackedUp,
 }
 
 fn examine(shared: &Shared, segment: SegmentInfo, cutoff: Timestamp, oldest: bool) -> Result<Verdict, StoreError> {
@@ -93,6 +95,8 @@ fn examine(shared: &Shared, segment: SegmentInfo, cutoff: Timestamp, oldest: boo
     if !over_quota && shared.reader.newest_at_ms(segment.number)?.is_some_and(|newest| newest >= cutoff.ms()) {
         return Ok(Verdict::TooYoung);
     }
+    let alone = shared.pin.try_alone().map_err(|error| StoreError::Io(format!("backup.lock: {error}")))?;
+    let Some(_alone) = alone else { return Ok(Verdict::BackedUp) };
     let removed = reclaim(shared, segment, oldest, over_quota)?;
     Ok(if removed { Verdict::Removed } else { Verdict::Kept })
 }
@@ -223,23 +227,8 @@ fn carry(shared: &Shared, row: &Row) -> Result<bool, StoreError> {
             Some(Err(error)) => return Err(error),
         });
     }
-    let body = request.as_ref().map_or_else(Bytes::new, |request| request.body.clone());
-    let mut blob = vec![body.clone()];
-    let mut attempts = Vec::new();
-    for record in &records {
-        attempts.push(record.as_ref().map(|record| {
-            let (stored, headers) = StoredAttempt::new(record);
-            blob.extend([Bytes::from(headers), record.response_body.clone()]);
-            stored
-        }));
-    }
-    let body_bytes = u32::try_from(body.len()).unwrap_or(u32::MAX);
-    let meta = encode(&StoredCarried {
-        request: request.as_ref().map(|request| StoredRequest::new(request, &[], &[], None)),
-        body_len: body_bytes,
-        event: StoredEvent::from(&row.event),
-        attempts,
-    });
+    let body_bytes = request.as_ref().map_or(0, |request| u32::try_from(request.body.len()).unwrap_or(u32::MAX));
+    let (meta, blob) = carried(&row.event, request.as_ref(), &records);
     let parts: Vec<&[u8]> = blob.iter().map(AsRef::as_ref).collect();
     let blob_crc = blob_crc(&parts);
     let event = Box::new(row.event.clone());

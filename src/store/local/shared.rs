@@ -25,6 +25,7 @@ use super::{
     journal::{Position, Reader},
     key::MasterKey,
     overlay::Overlay,
+    pin::Pin,
     queue::Queue,
     row::Overlaid,
     state::{PendingAsk, PendingRows, State, StateError},
@@ -68,6 +69,8 @@ pub(super) struct Shared {
     feed_wanted: Condvar,
     retain: Mutex<bool>,
     retention_stopped: Condvar,
+    /// Taken alone while a segment is removed: backups read them.
+    pub(super) pin: Pin,
     /// Held for as long as the store is open: one process per data directory.
     _lock: File,
 }
@@ -115,6 +118,7 @@ impl Shared {
             feed_wanted: Condvar::new(),
             retain: Mutex::new(true),
             retention_stopped: Condvar::new(),
+            pin: parts.pin,
             _lock: parts.lock,
         }
     }
@@ -385,4 +389,5 @@ pub(super) struct Parts {
     pub(super) configuration: Configuration,
     pub(super) resumes: bool,
     pub(super) lock: File,
+    pub(super) pin: Pin,
 }

@@ -1,6 +1,7 @@
 //! The local store: the conformance suite, and what only it promises: rebuild, retention, limits, locks, sealed
 //! secrets.
 
+mod backing_up;
 mod kit;
 mod limits;
 mod rebuilding;

@@ -9,8 +9,9 @@
 //! * `frame`, `footer`: building the two things that are written.
 //! * `walk`: reading a segment frame by frame, and finding frames behind a bad one.
 //! * `segment`: files: names, creation ahead of use, directory syncs.
-//! * `writer`, `reader`: the two handles. `recover`, `salvage`: opening. `verify`: the check.
+//! * `writer`, `reader`: the two handles. `recover`, `salvage`: opening. `verify`: the check. `capture`: for backups.
 
+mod capture;
 mod footer;
 mod format;
 mod frame;
@@ -30,6 +31,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use capture::{Capture, Captured, capture, capture_sealed, is_copy};
 pub use format::{RecordHead, blob_crc};
 pub use frame::{Committed, Frame};
 pub use reader::{Entry, Reader, Record, SegmentInfo};

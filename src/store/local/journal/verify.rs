@@ -76,7 +76,8 @@ impl Report {
         self.torn = Some(Damage { file: path.to_path_buf(), offset, what });
     }
 
-    fn check(&mut self, loaded: &Loaded, identity: Identity, footer: Option<&Footer>, newest: bool) {
+    /// Looks at one segment.
+    pub(super) fn check(&mut self, loaded: &Loaded, identity: Identity, footer: Option<&Footer>, newest: bool) {
         let path = &loaded.path;
         let frames = footer.map_or(loaded.data.as_slice(), |footer| {
             &loaded.data[..super::format::index(footer.start).min(loaded.data.len())]

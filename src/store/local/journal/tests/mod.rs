@@ -1,5 +1,6 @@
 //! Tests of the journal's file layer: a small journal with known records, then everything that can happen to it.
 
+mod capture;
 mod damage;
 mod files;
 mod recovery;

@@ -1,0 +1,28 @@
+//! Putting an event's whole history into one record.
+
+use bytes::Bytes;
+
+use super::{StoredAttempt, StoredCarried, StoredEvent, StoredRequest, encode};
+use crate::domain::{AttemptRecord, Event, Request};
+
+/// The record of an event with its request and the details of its attempts, as far as they are known.
+#[must_use]
+pub fn carried(event: &Event, request: Option<&Request>, records: &[Option<AttemptRecord>]) -> (Vec<u8>, Vec<Bytes>) {
+    let body = request.map_or_else(Bytes::new, |request| request.body.clone());
+    let mut blob = vec![body.clone()];
+    let mut attempts = Vec::new();
+    for record in records {
+        attempts.push(record.as_ref().map(|record| {
+            let (stored, headers) = StoredAttempt::new(record);
+            blob.extend([Bytes::from(headers), record.response_body.clone()]);
+            stored
+        }));
+    }
+    let meta = encode(&StoredCarried {
+        request: request.map(|request| StoredRequest::new(request, &[], &[], None)),
+        body_len: u32::try_from(body.len()).unwrap_or(u32::MAX),
+        event: StoredEvent::from(event),
+        attempts,
+    });
+    (meta, blob)
+}

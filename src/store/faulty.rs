@@ -14,8 +14,9 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
 use super::{
-    Accepted, Commit, CommitListener, EventFilter, EventPage, Held as HeldBack, Histogram, NewRequest, PageRequest,
-    PayloadRef, PendingEvent, PendingPage, Store, StoreError, StoreStats, StoredAttempt, Transition,
+    Accepted, Commit, CommitListener, EventFilter, EventPage, Held as HeldBack, Histogram, KeptRequest, NewRequest,
+    PageRequest, PayloadRef, PendingEvent, PendingPage, RequestFilter, RequestPage, RequestStretch, Store, StoreError,
+    StoreStats, StoredAttempt, Transition,
 };
 use crate::domain::{
     AttemptId, ConfigItem, Configuration, ConnectionId, Event, EventId, Request, RequestId, Seq, Timestamp,
@@ -250,6 +251,18 @@ impl Store for FaultyStore {
 
     fn events_of(&self, request: RequestId) -> Result<Vec<Event>, StoreError> {
         self.inner.events_of(request)
+    }
+
+    fn requests(&self, filter: &RequestFilter, stretch: &RequestStretch) -> Result<RequestPage, StoreError> {
+        self.inner.requests(filter, stretch)
+    }
+
+    fn count_requests(&self, filter: &RequestFilter) -> Result<u64, StoreError> {
+        self.inner.count_requests(filter)
+    }
+
+    fn request_by_id(&self, id: RequestId) -> Result<KeptRequest, StoreError> {
+        self.inner.request_by_id(id)
     }
 
     fn stats(&self) -> StoreStats {

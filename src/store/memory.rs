@@ -3,6 +3,7 @@
 //! It answers as the local store does (one conformance suite runs over both), but what it calls durable lives as long
 //! as the process. It never writes to disk, never starts a thread and never reads a clock but the one it is given.
 
+mod requests;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -13,8 +14,9 @@ use parking_lot::Mutex;
 
 use self::state::State;
 use super::{
-    Accepted, Commit, CommitListener, EventFilter, EventPage, Held, Histogram, NewRequest, PageRequest, PayloadRef,
-    PendingEvent, PendingPage, Store, StoreError, StoreStats, StoredAttempt, Transition,
+    Accepted, Commit, CommitListener, EventFilter, EventPage, Held, Histogram, KeptRequest, NewRequest, PageRequest,
+    PayloadRef, PendingEvent, PendingPage, RequestFilter, RequestPage, RequestStretch, Store, StoreError, StoreStats,
+    StoredAttempt, Transition,
 };
 use crate::{
     clock::Clock,
@@ -142,6 +144,18 @@ impl Store for MemoryStore {
 
     fn events_of(&self, request: RequestId) -> Result<Vec<Event>, StoreError> {
         self.read(|state| state.events_of(request))
+    }
+
+    fn requests(&self, filter: &RequestFilter, stretch: &RequestStretch) -> Result<RequestPage, StoreError> {
+        self.read(|state| Ok(state.requests.page(filter, stretch)))
+    }
+
+    fn count_requests(&self, filter: &RequestFilter) -> Result<u64, StoreError> {
+        self.read(|state| Ok(state.requests.matching(filter).map(|_| 1).sum()))
+    }
+
+    fn request_by_id(&self, id: RequestId) -> Result<KeptRequest, StoreError> {
+        self.read(|state| state.requests.by_id(id))
     }
 
     fn stats(&self) -> StoreStats {

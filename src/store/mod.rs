@@ -15,6 +15,7 @@ pub mod local;
 #[cfg(any(test, feature = "test-util"))]
 pub mod memory;
 pub mod query;
+pub mod requests;
 
 use std::{
     future::Future,
@@ -30,6 +31,7 @@ use crate::domain::{
     Request, RequestId, Route, Seq, Timestamp,
 };
 pub use query::{EventFilter, EventPage, Histogram, PageRequest, SeqBound};
+pub use requests::{KeptRequest, RequestContent, RequestFilter, RequestPage, RequestStretch, RequestSummary};
 
 /// Why the store could not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -187,8 +189,9 @@ pub struct Transition {
     pub attempt: Option<AttemptRecord>,
 }
 
-/// Where the store keeps a request's data; opaque, and stale once retention has moved it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+/// Where the store keeps a request's data; opaque, and stale once retention has moved it. Those of requests as they were
+/// committed are in the order of commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct PayloadRef(pub u64, pub u64);
 
 /// A new event, told to whoever owns its connection. A hint: the store is the truth.
@@ -385,6 +388,27 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// As [`event`](Self::event); `NotFound` also when it became no event.
     fn events_of(&self, request: RequestId) -> Result<Vec<Event>, StoreError>;
+
+    /// A page of requests, accepted and rejected ones, newest or oldest first.
+    ///
+    /// # Errors
+    ///
+    /// As [`events`](Self::events).
+    fn requests(&self, filter: &RequestFilter, stretch: &RequestStretch) -> Result<RequestPage, StoreError>;
+
+    /// How many requests match.
+    ///
+    /// # Errors
+    ///
+    /// As [`events`](Self::events).
+    fn count_requests(&self, filter: &RequestFilter) -> Result<u64, StoreError>;
+
+    /// One request, for as long as it or any of its events is kept.
+    ///
+    /// # Errors
+    ///
+    /// As [`event`](Self::event).
+    fn request_by_id(&self, id: RequestId) -> Result<KeptRequest, StoreError>;
 
     /// Figures.
     fn stats(&self) -> StoreStats;

@@ -18,6 +18,7 @@ pub mod model;
 pub mod offering;
 pub mod pending;
 pub mod recording;
+pub mod requests;
 
 use std::sync::Arc;
 
@@ -102,6 +103,13 @@ macro_rules! conformance_tests {
             recording::attempts_read_back_with_their_details,
             recording::every_phase_and_result_is_kept,
             recording::a_long_history_is_kept_whole,
+            requests::requests_are_listed_whatever_became_of_them,
+            requests::pages_of_requests_walk_both_ways_without_gap_or_repetition,
+            requests::cursors_of_requests_stay_in_place_while_new_ones_arrive,
+            requests::a_request_is_found_by_its_id_with_its_data,
+            requests::requests_of_one_millisecond_are_told_apart,
+            requests::many_requests_are_listed_as_few_are,
+            requests::a_request_that_was_answered_before_is_listed_once,
         );
 
         #[test]

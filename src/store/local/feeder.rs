@@ -16,7 +16,7 @@ use super::{
     journal::Position,
     overlay::Overlay,
     record::StoredItem,
-    replay,
+    replay, requests,
     row::block_of,
     shared::Shared,
     state::{State, StateError},
@@ -135,6 +135,7 @@ impl Feeder {
         // The position comes first: what is applied after it may be in sled or not, and is replayed.
         let (position, next_seq, last_at) = self.shared.applied_position();
         write_all(&self.state, &self.shared.overlay)?;
+        requests::forget(&self.state, &self.shared)?;
         let next = Checkpoint {
             store_id: self.checkpoint.store_id,
             generation: self.checkpoint.generation + 1,
@@ -194,7 +195,8 @@ impl Feeder {
     fn fold_rebuilt(&self, old: &Mutex<Overlay>, newest: u64) -> Result<(), FeedError> {
         let (changed, behind) = {
             let overlay = old.lock();
-            (overlay.changed(), block_of(newest) >= overlay.folded_below() + FOLD_BEHIND_BLOCKS)
+            let behind = block_of(newest) >= overlay.folded_below() + FOLD_BEHIND_BLOCKS;
+            (overlay.changed(), behind || overlay.requests.has_full())
         };
         if behind {
             fold_full(&self.state, old, block_of(newest))?;
@@ -214,6 +216,7 @@ pub(super) fn stored_items(shared: &Shared) -> Result<Vec<StoredItem>, String> {
 
 /// Writes the blocks that are full and old enough, and were never written.
 fn fold_full(state: &State, overlay: &Mutex<Overlay>, open_block: u64) -> Result<(), FeedError> {
+    requests::fold(state, overlay, false)?;
     loop {
         let block = overlay.lock().folded_below();
         if block + FOLD_BEHIND_BLOCKS > open_block {
@@ -232,6 +235,7 @@ fn fold_full(state: &State, overlay: &Mutex<Overlay>, open_block: u64) -> Result
 
 /// Writes every block that has anything new, whatever its age.
 fn write_all(state: &State, overlay: &Mutex<Overlay>) -> Result<(), FeedError> {
+    requests::fold(state, overlay, true)?;
     let blocks: Vec<u64> = overlay.lock().snapshot().into_keys().collect();
     for block in &blocks {
         write_block(state, overlay, *block)?;

@@ -97,7 +97,7 @@ impl Importer {
         self.at = self.at.max(event.created_at);
         let event = Event { seq: self.next_seq, ..event };
         self.next_seq += 1;
-        let (meta, blob) = carried(&event, request, records);
+        let (meta, blob) = carried(&event, request.map(|request| (request, [].as_slice())), records);
         let parts: Vec<&[u8]> = blob.iter().map(AsRef::as_ref).collect();
         self.push(Kind::Carried, event.seq, &meta, &parts)
     }

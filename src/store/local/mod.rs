@@ -24,6 +24,7 @@ mod queue;
 mod read;
 pub mod record;
 mod replay;
+pub mod requests;
 mod retention;
 pub mod row;
 mod shared;
@@ -45,8 +46,9 @@ use self::{
     state::{Asking, HeldAsk},
 };
 use super::{
-    Accepted, Commit, CommitListener, EventFilter, EventPage, Held, Histogram, NewRequest, PageRequest, PayloadRef,
-    PendingEvent, PendingPage, Store, StoreError, StoreStats, StoredAttempt as AttemptDetails, Transition,
+    Accepted, Commit, CommitListener, EventFilter, EventPage, Held, Histogram, KeptRequest, NewRequest, PageRequest,
+    PayloadRef, PendingEvent, PendingPage, RequestFilter, RequestPage, RequestStretch, Store, StoreError, StoreStats,
+    StoredAttempt as AttemptDetails, Transition,
 };
 use crate::domain::{
     AttemptId, ConfigItem, Configuration, ConnectionId, Event, EventId, Request, RequestId, Seq, Timestamp,
@@ -134,7 +136,10 @@ impl Store for LocalStore {
         let NewRequest { request, routes, ignored, rejection, body_permit } = new;
         let meta = encode(&StoredRequest::new(&request, &routes, &ignored, rejection));
         let blob_crc = journal::blob_crc(&[&request.body]);
-        self.submit(|answer| Job::Accept(AcceptJob { request, routes, body_permit, meta, blob_crc, answer }))
+        let ignored = u32::try_from(ignored.len()).unwrap_or(u32::MAX);
+        self.submit(|answer| {
+            Job::Accept(AcceptJob { request, routes, ignored, rejection, body_permit, meta, blob_crc, answer })
+        })
     }
 
     fn record(&self, transition: Transition) -> Commit<()> {
@@ -223,6 +228,18 @@ impl Store for LocalStore {
     fn events_of(&self, request: RequestId) -> Result<Vec<Event>, StoreError> {
         let rows = self.shared.query(|state, over, _| state.find_request(request, over))?;
         if rows.is_empty() { Err(StoreError::NotFound) } else { Ok(rows.into_iter().map(|row| row.event).collect()) }
+    }
+
+    fn requests(&self, filter: &RequestFilter, stretch: &RequestStretch) -> Result<RequestPage, StoreError> {
+        requests::read::page(&self.shared, filter, stretch)
+    }
+
+    fn count_requests(&self, filter: &RequestFilter) -> Result<u64, StoreError> {
+        requests::read::count(&self.shared, filter)
+    }
+
+    fn request_by_id(&self, id: RequestId) -> Result<KeptRequest, StoreError> {
+        requests::read::by_id(&self.shared, id)
     }
 
     fn stats(&self) -> StoreStats {

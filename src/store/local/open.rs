@@ -37,7 +37,7 @@ use super::{
 use crate::{
     clock::Clock,
     domain::{ConfigItem, Configuration, Seq, Timestamp},
-    store::Store,
+    store::{PayloadRef, Store},
 };
 
 /// The journal's directory.
@@ -325,6 +325,8 @@ fn trusted_state(path: &Path, options: &LocalOptions, checkpoint: &Checkpoint) -
         return Err(format!("it is of checkpoint {generation}, not of {}", checkpoint.generation));
     }
     state.truncate_after(checkpoint.next_seq).map_err(|error| error.to_string())?;
+    let (segment, offset) = checkpoint.position;
+    state.truncate_requests(PayloadRef(segment, offset)).map_err(|error| error.to_string())?;
     Ok(state)
 }
 

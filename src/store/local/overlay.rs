@@ -14,10 +14,14 @@ use std::{
 use super::{
     RecordRef,
     backlog::Backlog,
+    requests::Arrivals,
     row::{Overlaid, RequestRef, Row, Slot, block_of, slot_of},
     state::{Newer, PendingAsk},
 };
-use crate::domain::{Event, Seq};
+use crate::{
+    domain::{Event, Seq},
+    store::RequestSummary,
+};
 
 /// What a row is taken to cost in memory, with its places in the maps, in bytes: an estimate from
 /// the sizes of the types, not a measurement.
@@ -30,6 +34,8 @@ const PENDING_BYTES: usize = 64;
 /// One change of one event or some, as a frame brought it.
 #[derive(Debug, Clone)]
 pub(super) enum Change {
+    /// A request, whatever became of it.
+    Arrived(RequestSummary),
     /// A new event, and the record with its request.
     New(Event, RequestRef),
     /// An event after a transition; with an attempt, the record that has it.
@@ -42,10 +48,11 @@ pub(super) enum Change {
 
 impl Change {
     /// The events it is about.
-    pub(super) fn seq(&self) -> std::ops::RangeInclusive<Seq> {
+    pub(super) fn seq(&self) -> std::ops::Range<Seq> {
         match self {
-            Self::New(event, _) | Self::Changed(event, _) | Self::Carried(event, _) => event.seq..=event.seq,
-            Self::Gone(first, last) => *first..=*last,
+            Self::Arrived(_) => 0..0,
+            Self::New(event, _) | Self::Changed(event, _) | Self::Carried(event, _) => event.seq..event.seq + 1,
+            Self::Gone(first, last) => *first..*last + 1,
         }
     }
 }
@@ -56,6 +63,8 @@ pub(super) struct Overlay {
     blocks: Overlaid,
     /// The pending ones of them.
     backlog: Backlog,
+    /// Requests, of which the same holds.
+    pub(super) requests: Arrivals,
     /// Shared, so that whoever refuses requests sees what the feeder freed without a lock.
     bytes: Arc<AtomicUsize>,
     /// Every block below has been written to sled at least once.
@@ -68,7 +77,8 @@ impl Overlay {
     /// Starts where sled ends: blocks below `folded_below` have been written.
     #[must_use]
     pub(super) fn new(folded_below: u64) -> Self {
-        Self { folded_below, ..Self::default() }
+        let bytes = Arc::default();
+        Self { folded_below, requests: Arrivals::new(Arc::clone(&bytes)), bytes, ..Self::default() }
     }
 
     /// What it is taken to cost in memory, now and later.
@@ -126,6 +136,7 @@ impl Overlay {
     /// Takes in what a frame brought. Sets, never adds: taking the same twice changes nothing.
     pub(super) fn apply(&mut self, change: Change) {
         match change {
+            Change::Arrived(row) => self.requests.add(row),
             Change::New(event, at) => {
                 if self.get(event.seq).is_none() {
                     self.put(Row { event, request_at: Some(at), attempts_at: Vec::new() });

@@ -8,7 +8,7 @@ use tokio::sync::oneshot::Sender;
 
 use super::journal::Entry;
 use crate::{
-    domain::{ConfigItem, Configuration, Event, Request, Route, Seq},
+    domain::{ConfigItem, Configuration, Event, RejectionCause, Request, Route, Seq},
     store::{Accepted, StoreError},
 };
 
@@ -84,6 +84,10 @@ pub(super) struct AcceptJob {
     pub(super) request: Arc<Request>,
     /// Its fan-out.
     pub(super) routes: Vec<Route>,
+    /// How many connections made no event of it.
+    pub(super) ignored: u32,
+    /// Why nothing came of it.
+    pub(super) rejection: Option<RejectionCause>,
     /// Frees the memory budget.
     pub(super) body_permit: Option<Arc<dyn std::any::Any + Send + Sync>>,
     /// The record's meta.

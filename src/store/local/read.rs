@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     domain::{AttemptId, AttemptRecord, ConnectionId, EventId, Request, Seq, Timestamp},
-    store::{PayloadRef, PendingEvent, PendingPage, StoreError, StoredAttempt},
+    store::{PayloadRef, PendingEvent, PendingPage, RequestContent, StoreError, StoredAttempt},
 };
 
 impl From<JournalError> for StoreError {
@@ -73,16 +73,21 @@ pub(super) fn attempt(shared: &Shared, id: AttemptId) -> Result<StoredAttempt, S
 
 /// See [`Store::request`](crate::store::Store::request).
 pub(super) fn request(shared: &Shared, at: RecordRef) -> Result<Request, StoreError> {
+    request_content(shared, at).map(|content| content.request)
+}
+
+/// A request's record: what arrived, and the connections that made no event of it.
+pub(super) fn request_content(shared: &Shared, at: RecordRef) -> Result<RequestContent, StoreError> {
     let record = shared.reader.read(at)?;
     match Kind::from_number(record.head.kind) {
         Some(Kind::Request) => {
             let stored: StoredRequest<'_> = decode(record.head.kind, record.head.format, &record.meta)?;
-            Ok(stored.into_request(record.blob))
+            Ok(with_ignored(stored, record.blob))
         }
         Some(Kind::Carried) => {
             let stored: StoredCarried<'_> = decode(record.head.kind, record.head.format, &record.meta)?;
             let body = part(&record.blob, 0, stored.body_len as usize)?;
-            stored.request.map(|request| request.into_request(body)).ok_or(StoreError::NotFound)
+            stored.request.map(|request| with_ignored(request, body)).ok_or(StoreError::NotFound)
         }
         Some(Kind::Outcome | Kind::Change | Kind::Config | Kind::Gone) | None => Err(misplaced(at)),
     }
@@ -110,6 +115,11 @@ fn carried_attempt(record: &Record, index: usize) -> Result<Option<AttemptRecord
     let Some(Some(attempt)) = stored.attempts.into_iter().nth(index) else { return Err(StoreError::NotFound) };
     let blob = part(&record.blob, start, attempt.blob_len())?;
     Ok(attempt.into_record(&blob))
+}
+
+fn with_ignored(stored: StoredRequest<'_>, body: Bytes) -> RequestContent {
+    let ignored = stored.ignored().collect();
+    RequestContent { request: stored.into_request(body), ignored }
 }
 
 fn part(blob: &Bytes, start: usize, len: usize) -> Result<Bytes, StoreError> {

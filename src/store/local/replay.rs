@@ -23,7 +23,7 @@ pub(super) enum ReplayError {
     Key(#[from] KeyError),
 }
 
-/// Calls `each` with every change of events that a record brings.
+/// Calls `each` with the request and every change of events that a record brings.
 ///
 /// # Errors
 ///
@@ -33,6 +33,7 @@ pub(super) fn changes(entry: &Entry<'_>, mut each: impl FnMut(Change)) -> Result
     match Kind::from_number(head.kind) {
         Some(Kind::Request) => {
             let request: StoredRequest<'_> = decode(head.kind, head.format, meta)?;
+            each(Change::Arrived(request.summary(at, Timestamp::from_ms(head.at_ms))));
             for event in new_events(&request, head) {
                 each(Change::New(event, RequestRef { at, body_bytes: entry.blob_len }));
             }

@@ -214,8 +214,8 @@ fn live_rows(shared: &Shared, events: &BTreeMap<Seq, u64>) -> Result<Vec<Row>, S
 
 /// Writes an event's whole history to the journal's end; false when it changed meanwhile.
 fn carry(shared: &Shared, row: &Row) -> Result<bool, StoreError> {
-    let request = match row.request_at.map(|request| read::request(shared, request.at)) {
-        Some(Ok(request)) => Some(request),
+    let content = match row.request_at.map(|request| read::request_content(shared, request.at)) {
+        Some(Ok(content)) => Some(content),
         Some(Err(StoreError::NotFound | StoreError::Damaged(_))) | None => None,
         Some(Err(error)) => return Err(error),
     };
@@ -227,8 +227,9 @@ fn carry(shared: &Shared, row: &Row) -> Result<bool, StoreError> {
             Some(Err(error)) => return Err(error),
         });
     }
-    let body_bytes = request.as_ref().map_or(0, |request| u32::try_from(request.body.len()).unwrap_or(u32::MAX));
-    let (meta, blob) = carried(&row.event, request.as_ref(), &records);
+    let request = content.as_ref().map(|content| (&content.request, content.ignored.as_slice()));
+    let body_bytes = request.map_or(0, |(request, _)| u32::try_from(request.body.len()).unwrap_or(u32::MAX));
+    let (meta, blob) = carried(&row.event, request, &records);
     let parts: Vec<&[u8]> = blob.iter().map(AsRef::as_ref).collect();
     let blob_crc = blob_crc(&parts);
     let event = Box::new(row.event.clone());

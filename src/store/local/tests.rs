@@ -5,6 +5,7 @@ mod backing_up;
 mod kit;
 mod limits;
 mod rebuilding;
+mod requests;
 mod retaining;
 
 use std::sync::Arc;

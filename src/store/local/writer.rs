@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     domain::{Configuration, ConnectionId, Event, RequestId, Seq, Timestamp},
-    store::{Accepted, Offer, PayloadRef, StoreError},
+    store::{Accepted, Offer, PayloadRef, RequestSummary, StoreError},
 };
 
 /// A frame with this many bytes is written before more is put into it: what waits is unbounded for outcomes, and a frame of 4 GiB
@@ -256,6 +256,7 @@ impl WriterThread {
                 Effect::Accepted { job, record, first_seq, at } => {
                     let place = frame.place(&committed, *record);
                     let request = RequestRef { at: place, body_bytes: length(&job.request.body) };
+                    overlay.apply(Change::Arrived(summary(job, place, *at)));
                     for (index, event) in new_events(job, *first_seq, *at).enumerate() {
                         overlay.apply(Change::New(event.clone(), request));
                         offers.entry(job.routes[index].connection_id).or_default().push(Offer {
@@ -330,6 +331,20 @@ fn length(body: &[u8]) -> u32 {
 
 fn events_of(job: &AcceptJob) -> u32 {
     u32::try_from(job.routes.len()).unwrap_or(u32::MAX)
+}
+
+/// The request as lists show it.
+fn summary(job: &AcceptJob, place: RecordRef, created_at: Timestamp) -> RequestSummary {
+    RequestSummary {
+        payload_ref: payload_ref(place),
+        id: job.request.id,
+        source_id: job.request.source_id,
+        received_at: job.request.received_at,
+        created_at,
+        rejection: job.rejection,
+        events: events_of(job),
+        ignored: job.ignored,
+    }
 }
 
 /// The events of a request's fan-out, ready.

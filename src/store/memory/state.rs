@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use super::requests::Requests;
 use crate::{
     domain::{
         AttemptId, AttemptRecord, ConfigItem, Configuration, ConnectionId, Event, EventId, Phase, Request, RequestId,
@@ -50,8 +51,7 @@ impl Recent {
 #[derive(Default)]
 pub(super) struct State {
     configuration: Arc<Configuration>,
-    /// A payload reference is the place in here.
-    requests: Vec<Arc<Request>>,
+    pub(super) requests: Requests,
     events: Vec<Kept>,
     ids: BTreeMap<EventId, Seq>,
     /// The queues: what is pending, by connection, due time and seq.
@@ -113,8 +113,7 @@ impl State {
             first_seq: self.next_seq(),
             events: u32::try_from(new.routes.len()).unwrap_or(u32::MAX),
         };
-        let payload_ref = PayloadRef(self.requests.len() as u64, 0);
-        self.requests.push(Arc::clone(&new.request));
+        let payload_ref = self.requests.push(new, answer.created_at);
         let mut offers: Vec<(ConnectionId, Vec<Offer>)> = Vec::new();
         for (index, route) in (0..).zip(&new.routes) {
             let from = (new.request.id, new.request.source_id);
@@ -234,12 +233,7 @@ impl State {
     }
 
     pub(super) fn request(&self, at: PayloadRef) -> Result<Request, StoreError> {
-        usize::try_from(at.0)
-            .ok()
-            .filter(|_| at.1 == 0)
-            .and_then(|place| self.requests.get(place))
-            .map(|request| request.as_ref().clone())
-            .ok_or(StoreError::NotFound)
+        self.requests.get(at).map(|request| request.as_ref().clone()).ok_or(StoreError::NotFound)
     }
 
     pub(super) fn event(&self, id: EventId) -> Result<PendingEvent, StoreError> {

@@ -6,8 +6,12 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::moment;
-use crate::domain::{
-    ConnectionId, DestinationId, Ignored, IgnoredCause, RejectionCause, Request, RequestId, Route, SourceId,
+use crate::{
+    domain::{
+        ConnectionId, DestinationId, Ignored, IgnoredCause, RejectionCause, Request, RequestId, Route, SourceId,
+        Timestamp,
+    },
+    store::{PayloadRef, RequestSummary, local::RecordRef},
 };
 
 /// Everything of a request but its body, which is the record's blob. Borrows when it is written.
@@ -87,6 +91,22 @@ impl<'a> StoredRequest<'a> {
                 cause: IgnoredCause::from_number(*cause)?,
             })
         })
+    }
+
+    /// What a list shows of it, given where its record lies and when that was committed.
+    #[must_use]
+    pub fn summary(&self, at: RecordRef, created_at: Timestamp) -> RequestSummary {
+        let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+        RequestSummary {
+            payload_ref: PayloadRef(at.segment, at.offset),
+            id: self.id(),
+            source_id: self.source_id(),
+            received_at: moment(self.received_at),
+            created_at,
+            rejection: self.rejection(),
+            events: count(self.routes.len()),
+            ignored: count(self.ignored.len()),
+        }
     }
 
     /// Why nothing came of it at all.

@@ -4,7 +4,10 @@
 //! a whole value under the wrong key is damage as well.
 
 use super::error::Corrupt;
-use crate::domain::{Seq, Timestamp};
+use crate::{
+    domain::{Seq, Timestamp},
+    store::PayloadRef,
+};
 
 /// The format of every value. There is no conversion: a state of another one is rebuilt from the journal.
 const FORMAT: u8 = 2;
@@ -18,6 +21,8 @@ pub(super) const HOT: u8 = b'h';
 const COLD: u8 = b'c';
 /// A pending event that is not due when it was created.
 const DUE: u8 = b'd';
+/// A chunk of requests.
+pub(super) const REQUESTS: u8 = b'q';
 /// A handle's id.
 pub(super) const HANDLE: u8 = b'i';
 /// Something by name.
@@ -39,6 +44,20 @@ pub(super) fn cold(block: u64, part: u8) -> [u8; 10] {
     key[1..9].copy_from_slice(&block.to_be_bytes());
     key[9] = part;
     key
+}
+
+pub(super) fn requests(first: PayloadRef) -> [u8; 17] {
+    let mut key = [REQUESTS; 17];
+    key[1..9].copy_from_slice(&first.0.to_be_bytes());
+    key[9..].copy_from_slice(&first.1.to_be_bytes());
+    key
+}
+
+/// Reads the place back from a key of [`requests`].
+pub(super) fn first_of_requests(key: &[u8]) -> Option<PayloadRef> {
+    let key: &[u8; 17] = key.try_into().ok()?;
+    let (segment, offset) = (key[1..9].try_into().ok()?, key[9..].try_into().ok()?);
+    Some(PayloadRef(u64::from_be_bytes(segment), u64::from_be_bytes(offset)))
 }
 
 pub(super) fn handle(handle: u32) -> [u8; 5] {

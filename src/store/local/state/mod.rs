@@ -12,6 +12,7 @@
 //! | `view` | reading one block, hot and cold of the same moment |
 //! | `write`, `durable` | replacing blocks; making them survive |
 //! | `lookup`, `plan`, `query`, `pending`, `held` | answers |
+//! | `requests` | chunks of requests, beside the events |
 //!
 //! Here alone sled is imported.
 
@@ -28,6 +29,7 @@ mod lookup;
 mod pending;
 mod plan;
 mod query;
+mod requests;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -44,7 +46,7 @@ use std::{
 
 use parking_lot::{Mutex, RwLock};
 
-use self::{error::Corrupt, handles::Handles, hot::Hot, zone::Zone};
+use self::{error::Corrupt, handles::Handles, hot::Hot, requests::RequestZones, zone::Zone};
 pub use self::{
     error::StateError,
     held::HeldAsk,
@@ -67,7 +69,7 @@ type Zones = BTreeMap<u64, Arc<Zone>>;
 
 /// Events in sled. Shared by `Arc`: one writer, many readers.
 ///
-/// Locks are taken in this order, none twice by one thread: `writing`, `zones`, `handles` or `recent`.
+/// Locks are taken in this order, none twice by one thread: `writing`, `zones` or `requests`, `handles` or `recent`.
 #[derive(Debug)]
 pub struct State {
     dir: PathBuf,
@@ -77,6 +79,8 @@ pub struct State {
     /// Replaced together with what sled has: a reader that holds it sees a block's columns and parts of one moment.
     zones: RwLock<Zones>,
     handles: RwLock<Handles>,
+    /// Replaced together with what sled has of requests.
+    requests: RwLock<RequestZones>,
     /// Blocks asked for singly, newest use last.
     recent: Mutex<Vec<(u64, Arc<Hot>)>>,
 }
@@ -120,10 +124,12 @@ impl State {
             writing: Mutex::new(()),
             zones: RwLock::default(),
             handles: RwLock::default(),
+            requests: RwLock::default(),
             recent: Mutex::default(),
         };
         state.load_handles()?;
         state.load_zones()?;
+        state.load_requests()?;
         Ok(state)
     }
 

@@ -1,6 +1,8 @@
-//! The read side: pages of events and attempts with opaque cursors, single ones with everything that is kept of them.
+//! The read side: pages of events, attempts and requests with opaque cursors, single ones with everything that is kept of them.
 //!
 //! Reads of the store block, so each runs on a blocking thread. Never changes anything.
+
+pub mod requests;
 
 use std::sync::Arc;
 
@@ -130,7 +132,7 @@ impl CursorKey for AttemptKey {
     }
 }
 
-/// Answers questions about events and attempts.
+/// Answers questions about events and attempts; those about requests are in [`requests`].
 #[derive(Clone)]
 pub struct Query {
     store: Arc<dyn Store>,
@@ -257,7 +259,7 @@ impl Query {
                     Err(error) => return Err(error),
                 }
             }
-            let page = page_of(found, page);
+            let page = page_of(found, |place| place.key, page);
             let items = page.items.into_iter().map(|place| row_at(store, place)).collect::<Result<_, _>>()?;
             Ok(Page { items, next: page.next, prev: page.prev })
         })
@@ -332,32 +334,32 @@ fn made(event: &Event, number: u32, record: Result<AttemptRecord, StoreError>) -
     Ok(AttemptState::Made { summary, record })
 }
 
-/// Cuts a page out of all places: attempts of a few events are few.
-fn page_of(mut places: Vec<AttemptPlace>, page: PageQuery<AttemptKey>) -> Page<AttemptPlace, AttemptKey> {
-    places.sort_by_key(|place| place.key);
-    places.dedup_by_key(|place| place.key);
+/// Cuts a page out of all items: attempts of a few events are few, as is what belongs to one request.
+fn page_of<T, K: Ord + Copy>(mut items: Vec<T>, key_of: impl Fn(&T) -> K, page: PageQuery<K>) -> Page<T, K> {
+    items.sort_by_key(&key_of);
+    items.dedup_by_key(|item| key_of(item));
     if page.descending {
-        places.reverse();
+        items.reverse();
     }
-    let is_before = |place: &AttemptPlace, key| if page.descending { place.key > key } else { place.key < key };
+    let is_before = |item: &T, key| if page.descending { key_of(item) > key } else { key_of(item) < key };
     let (begin, end) = match page.start {
         Start::First => (0, page.limit),
         Start::After(key) => {
-            let begin = places.partition_point(|place| is_before(place, key) || place.key == key);
-            (begin, begin + page.limit)
+            let begin = items.partition_point(|item| is_before(item, key) || key_of(item) == key);
+            (begin, begin.saturating_add(page.limit))
         }
         Start::Before(key) => {
-            let end = places.partition_point(|place| is_before(place, key));
+            let end = items.partition_point(|item| is_before(item, key));
             (end.saturating_sub(page.limit), end)
         }
     };
-    let end = end.min(places.len());
+    let end = end.min(items.len());
     let more = match page.start {
-        Start::First | Start::After(_) => end < places.len(),
+        Start::First | Start::After(_) => end < items.len(),
         Start::Before(_) => begin > 0,
     };
-    let items = places.drain(begin..end).collect();
-    with_keys(items, |place: &AttemptPlace| place.key, page.start, more)
+    let cut = items.drain(begin..end).collect();
+    with_keys(cut, key_of, page.start, more)
 }
 
 /// Adds the keys that lead on; `more` tells whether there is more in the direction of travel.

@@ -121,7 +121,12 @@ id!(
     "evt_"
 );
 id!(
-    /// Names an event's data; the same number as the event's.
+    /// Names a connection that made no event of a request.
+    IgnoredEventId,
+    "ign_"
+);
+id!(
+    /// Names the data of an event or a request; the same number as its own.
     EventDataId,
     "edt_"
 );
@@ -146,6 +151,18 @@ impl RequestId {
     #[must_use]
     pub fn event(self, index: u16) -> EventId {
         EventId(offset(self.0, EVENT_STRIDE * (u128::from(index) + 1)))
+    }
+
+    /// The id of the connection at `index` of those that made no event of this request.
+    #[must_use]
+    pub fn ignored(self, index: u16) -> IgnoredEventId {
+        IgnoredEventId(offset(self.0, EVENT_STRIDE * (u128::from(index) + 1)))
+    }
+
+    /// The id of this request's data.
+    #[must_use]
+    pub fn data(self) -> EventDataId {
+        EventDataId(self.0)
     }
 }
 

@@ -27,7 +27,10 @@ pub use connection::Connection;
 pub use destination::{CliDestination, Destination, DestinationAuth, DestinationKind, HttpDestination, HttpMethod};
 pub use error_code::ErrorCode;
 pub use event::{Event, EventStatus, NextTry, Phase, Seq, Standing, Unsent};
-pub use id::{ApiKeyId, AttemptId, ConnectionId, DestinationId, EventDataId, EventId, ProjectId, RequestId, SourceId};
+pub use id::{
+    ApiKeyId, AttemptId, ConnectionId, DestinationId, EventDataId, EventId, IgnoredEventId, ProjectId, RequestId,
+    SourceId,
+};
 pub use request::{Ignored, IgnoredCause, RejectionCause, Request, Route};
 pub use retry_after::RetryAfter;
 pub use rule::{RetryRule, RetryStrategy, Rule, StatusCodes};

@@ -99,6 +99,17 @@ pub enum RejectionCause {
 }
 
 impl RejectionCause {
+    /// All, in the order of their numbers.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::TABLE.into_iter().map(|row| row.0)
+    }
+
+    /// Reads the API's word.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::TABLE.into_iter().find(|row| row.2 == text).map(|row| row.0)
+    }
+
     /// Each cause with its stored number and the API's word. Numbers are never reused.
     const TABLE: [(Self, u8, &'static str); 8] = [
         (Self::NoConnection, 1, "NO_CONNECTION"),

@@ -173,6 +173,41 @@ impl Parameters {
         Ok(span)
     }
 
+    /// Counts, as closed ranges of which any will do: values, and the operators `gt`, `gte`, `lt`, `lte`, all of which must
+    /// hold. Empty when the parameter is not given.
+    ///
+    /// # Errors
+    ///
+    /// 422 for what is not a whole number or not one of these operators.
+    pub fn counts(&self, name: &str) -> Result<Vec<(u32, u32)>, ApiError> {
+        // Wider than counts are: one below none and one above all need no care.
+        let (mut low, mut high, mut values) = (0, i64::from(u32::MAX), Vec::new());
+        for (bracket, text) in self
+            .named(name)
+            .flat_map(|given| given.value.split(',').map(|text| (given.bracket.as_deref().unwrap_or_default(), text)))
+        {
+            let count = text.parse::<u32>().map(i64::from).map_err(|_| {
+                ApiError::unprocessable(format!("`{name}`: {} is not a count, such as 0 or 12", quoted(text)))
+            })?;
+            match bracket {
+                "gt" => low = low.max(count + 1),
+                "gte" => low = low.max(count),
+                "lt" => high = high.min(count - 1),
+                "lte" => high = high.min(count),
+                index if index.bytes().all(|byte| byte.is_ascii_digit()) => values.push(count),
+                operator => {
+                    let operator = quoted(operator);
+                    let message = format!("`{name}` does not take the operator {operator}: use gt, gte, lt or lte");
+                    return Err(ApiError::unprocessable(message));
+                }
+            }
+        }
+        if values.len() > VALUES_MAX {
+            return Err(ApiError::unprocessable(format!("`{name}` takes at most {VALUES_MAX} values")));
+        }
+        Ok(if self.named(name).next().is_some() { count_ranges(low, high, &values) } else { Vec::new() })
+    }
+
     /// Which page of a list in order of `created_at`.
     ///
     /// # Errors
@@ -212,6 +247,17 @@ impl Parameters {
         };
         Ok(PageQuery { descending, start, limit })
     }
+}
+
+/// The values that lie inside of a range, or the range where no values are given; what no count is in when nothing is left.
+fn count_ranges(low: i64, high: i64, values: &[i64]) -> Vec<(u32, u32)> {
+    let range = |low: i64, high: i64| Some((u32::try_from(low).ok()?, u32::try_from(high).ok()?));
+    let ranges: Vec<(u32, u32)> = if values.is_empty() {
+        range(low, high).filter(|(low, high)| low <= high).into_iter().collect()
+    } else {
+        values.iter().filter(|value| (low..=high).contains(value)).filter_map(|value| range(*value, *value)).collect()
+    };
+    if ranges.is_empty() { vec![(1, 0)] } else { ranges }
 }
 
 fn decoded(text: &str) -> Result<String, ApiError> {
@@ -268,6 +314,28 @@ mod tests {
         assert_eq!(span("t[gte]=1970-01-01T00:00:00.0005Z").unwrap(), Span { from: at(1), before: None });
         for query in ["t=yesterday", "t=", "t[gte]=2026-13-01", "t[like]=2026-01-01", "t[]=2026-01-01", "t[gte]=1"] {
             assert!(span(query).is_err(), "{query}");
+        }
+    }
+
+    #[test]
+    fn counts_are_the_values_that_all_operators_leave() {
+        let counts = |query: &str| Parameters::parse(query, true).unwrap().counts("n");
+        for (query, expected) in [
+            ("m=1", vec![]),
+            ("n=2", vec![(2, 2)]),
+            ("n=2&n[]=0&n[1]=7,9", vec![(2, 2), (0, 0), (7, 7), (9, 9)]),
+            ("n[gt]=0", vec![(1, u32::MAX)]),
+            ("n[gte]=3&n[lt]=9&n[gt]=1", vec![(3, 8)]),
+            ("n[lte]=5&n=4&n=6", vec![(4, 4)]),
+            ("n[lt]=0", vec![(1, 0)]),
+            ("n[gt]=4294967295", vec![(1, 0)]),
+            ("n[gt]=5&n[lt]=3", vec![(1, 0)]),
+            ("n[gt]=5&n=3", vec![(1, 0)]),
+        ] {
+            assert_eq!(counts(query).unwrap(), expected, "{query}");
+        }
+        for query in ["n=", "n=x", "n=-1", "n[any]=true", "n[like]=1", "n=1.5", "n=4294967296"] {
+            assert!(counts(query).is_err(), "{query}");
         }
     }
 

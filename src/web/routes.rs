@@ -22,7 +22,9 @@ use super::{
     later::LATER,
     parameters::Parameters,
     profiles::Version,
-    resources::{Access, Answer, Call, Route, attempts, connections, destinations, events, health, sources},
+    resources::{
+        Access, Answer, Call, Route, attempts, connections, destinations, events, health, requests, sources,
+    },
 };
 use crate::{actors::GatewayHandle, ingress::Rejections, query::Query};
 
@@ -30,8 +32,15 @@ use crate::{actors::GatewayHandle, ingress::Rejections, query::Query};
 pub const API_BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// Every resource's table.
-const TABLES: [&[Route]; 6] =
-    [health::ROUTES, sources::ROUTES, destinations::ROUTES, connections::ROUTES, events::ROUTES, attempts::ROUTES];
+const TABLES: [&[Route]; 7] = [
+    health::ROUTES,
+    sources::ROUTES,
+    destinations::ROUTES,
+    connections::ROUTES,
+    requests::ROUTES,
+    events::ROUTES,
+    attempts::ROUTES,
+];
 
 /// What the API is built from.
 pub struct ApiState {

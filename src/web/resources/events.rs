@@ -20,9 +20,9 @@ pub const ROUTES: &[Route] = &[
 ];
 
 /// Parameters of the list.
-const KNOWN: &[&str] = &["status", "webhook_id", "source_id", "destination_id", "created_at"];
+pub(super) const KNOWN: &[&str] = &["status", "webhook_id", "source_id", "destination_id", "created_at"];
 /// Parameters of the API's list that are not available yet.
-const LATER: &[&str] = &[
+pub(super) const LATER: &[&str] = &[
     "id",
     "attempts",
     "response_status",
@@ -54,7 +54,7 @@ async fn list(call: Call) -> Answer {
     Ok(ok_page(&asked, &page, |event| shapes::event(context, event)))
 }
 
-fn read_filter(parameters: &Parameters) -> Result<EventFilter, ApiError> {
+pub(super) fn read_filter(parameters: &Parameters) -> Result<EventFilter, ApiError> {
     let created = parameters.span("created_at")?;
     Ok(EventFilter {
         statuses: parameters.many("status", |text| {
@@ -72,7 +72,7 @@ fn read_filter(parameters: &Parameters) -> Result<EventFilter, ApiError> {
     })
 }
 
-fn read_id<Id: std::str::FromStr<Err = crate::domain::id::IdError>>(text: &str) -> Result<Id, String> {
+pub(super) fn read_id<Id: std::str::FromStr<Err = crate::domain::id::IdError>>(text: &str) -> Result<Id, String> {
     text.parse().map_err(|error: crate::domain::id::IdError| error.to_string())
 }
 

@@ -5,6 +5,7 @@ pub mod connections;
 pub mod destinations;
 pub mod events;
 pub mod health;
+pub mod requests;
 pub mod sources;
 
 use std::{str::FromStr, sync::Arc};

@@ -1,14 +1,16 @@
-//! The shapes of 2025-07-01: what sources, destinations, connections, events and attempts look like in answers.
+//! The shapes of 2025-07-01: what sources, destinations, connections, requests, events and attempts look like in answers.
 
 mod attempts;
 mod configuration;
 mod events;
+mod requests;
 mod values;
 
 pub use self::{
     attempts::attempt,
     configuration::{connection, destination, source},
     events::{event, event_with_data},
+    requests::{ignored_event, raw_body, request, request_with_data},
 };
 use crate::domain::{Configuration, Timestamp};
 

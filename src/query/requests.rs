@@ -1,0 +1,191 @@
+//! Questions about requests: what arrived, what became of it, who made no event of it.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use super::{CursorKey, Page, PageQuery, Query, Start, cursor_bytes, page_of, with_keys};
+pub use crate::store::{KeptRequest, RequestContent, RequestFilter, RequestSummary};
+use crate::{
+    domain::{Event, Ignored, IgnoredEventId, RequestId, Seq, Timestamp},
+    store::{EventFilter, PayloadRef, RequestStretch, Store, StoreError},
+};
+
+/// The order of requests: that of their commit.
+pub type RequestKey = PayloadRef;
+
+/// A connection that made no event of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IgnoredEvent {
+    /// Its id.
+    pub id: IgnoredEventId,
+    /// Which connection, and why.
+    pub ignored: Ignored,
+    /// The request.
+    pub request_id: RequestId,
+    /// When that was committed.
+    pub created_at: Timestamp,
+    /// Its place among those of its request.
+    pub key: IgnoredKey,
+}
+
+/// The order of ignored events of one request: that of the connections it went over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct IgnoredKey(pub u16);
+
+/// First bytes of cursors; those of the other lists are 1 and 2.
+const REQUESTS: u8 = 3;
+const IGNORED: u8 = 4;
+
+impl CursorKey for RequestKey {
+    fn encode(&self) -> String {
+        let mut bytes = [REQUESTS; 17];
+        bytes[1..9].copy_from_slice(&self.0.to_be_bytes());
+        bytes[9..].copy_from_slice(&self.1.to_be_bytes());
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    fn decode(text: &str) -> Option<Self> {
+        let bytes = cursor_bytes::<17>(text)?;
+        let [REQUESTS, rest @ ..] = bytes else { return None };
+        let (first, second) = rest.split_first_chunk::<8>()?;
+        Some(PayloadRef(u64::from_be_bytes(*first), u64::from_be_bytes(*second.first_chunk::<8>()?)))
+    }
+}
+
+impl CursorKey for IgnoredKey {
+    fn encode(&self) -> String {
+        let [high, low] = self.0.to_be_bytes();
+        URL_SAFE_NO_PAD.encode([IGNORED, high, low])
+    }
+
+    fn decode(text: &str) -> Option<Self> {
+        let [IGNORED, high, low] = cursor_bytes::<3>(text)? else { return None };
+        Some(Self(u16::from_be_bytes([high, low])))
+    }
+}
+
+impl Query {
+    /// A page of requests.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::requests`].
+    pub async fn requests(
+        &self,
+        filter: RequestFilter,
+        page: PageQuery<RequestKey>,
+    ) -> Result<Page<RequestSummary, RequestKey>, StoreError> {
+        if page.limit == 0 {
+            return Ok(Page { items: vec![], next: None, prev: None });
+        }
+        self.blocking(move |store| {
+            let (backwards, after) = match page.start {
+                Start::First => (false, None),
+                Start::After(key) => (false, Some(key)),
+                Start::Before(key) => (true, Some(key)),
+            };
+            let stretch = RequestStretch { descending: page.descending != backwards, after, limit: page.limit };
+            let mut found = store.requests(&filter, &stretch)?;
+            if backwards {
+                found.requests.reverse();
+            }
+            Ok(with_keys(found.requests, |request| request.payload_ref, page.start, found.more))
+        })
+        .await
+    }
+
+    /// One request with what is kept of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::request_by_id`].
+    pub async fn request(&self, id: RequestId) -> Result<KeptRequest, StoreError> {
+        self.blocking(move |store| store.request_by_id(id)).await
+    }
+
+    /// A page of the events of a request.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::request_by_id`].
+    pub async fn events_of(
+        &self,
+        id: RequestId,
+        filter: EventFilter,
+        page: PageQuery<Seq>,
+    ) -> Result<Page<Event, Seq>, StoreError> {
+        let now = self.now();
+        self.blocking(move |store| {
+            let configuration = store.configuration();
+            let mut events = match store.events_of(id) {
+                // It may be there all the same, and have become none.
+                Err(StoreError::NotFound) => store.request_by_id(id).map(|_| Vec::new())?,
+                found => found?,
+            };
+            events.retain(|event| filter.matches(event, configuration.standing(event.connection_id), now));
+            Ok(page_of(events, |event| event.seq, page))
+        })
+        .await
+    }
+
+    /// A page of the connections that made no event of a request; with `ids`, only these.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::request_by_id`]; `NotFound` also when there are some, and they cannot be read any more.
+    pub async fn ignored_by(
+        &self,
+        id: RequestId,
+        ids: Vec<IgnoredEventId>,
+        page: PageQuery<IgnoredKey>,
+    ) -> Result<Page<IgnoredEvent, IgnoredKey>, StoreError> {
+        self.blocking(move |store| {
+            let mut all = ignored_events(store, id)?;
+            all.retain(|one| ids.is_empty() || ids.contains(&one.id));
+            Ok(page_of(all, |one| one.key, page))
+        })
+        .await
+    }
+}
+
+fn ignored_events(store: &dyn Store, id: RequestId) -> Result<Vec<IgnoredEvent>, StoreError> {
+    let KeptRequest { summary, content } = store.request_by_id(id)?;
+    let ignored = match content {
+        Ok(content) => content.ignored,
+        Err(_) if summary.ignored == 0 => Vec::new(),
+        Err(StoreError::Damaged(_)) => return Err(StoreError::NotFound),
+        Err(error) => return Err(error),
+    };
+    let events = (0u16..).zip(ignored).map(|(index, ignored)| IgnoredEvent {
+        id: id.ignored(index),
+        ignored,
+        request_id: id,
+        created_at: summary.created_at,
+        key: IgnoredKey(index),
+    });
+    Ok(events.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_cursor_is_read_back_and_by_its_own_list_only(segment: u64, offset: u64, index: u16) {
+            let (request, ignored) = (PayloadRef(segment, offset), IgnoredKey(index));
+            prop_assert_eq!(RequestKey::decode(&request.encode()), Some(request));
+            prop_assert_eq!(IgnoredKey::decode(&ignored.encode()), Some(ignored));
+            prop_assert_eq!(RequestKey::decode(&ignored.encode()), None);
+            prop_assert_eq!(IgnoredKey::decode(&request.encode()), None);
+            prop_assert_eq!(RequestKey::decode(&CursorKey::encode(&segment)), None);
+        }
+
+        #[test]
+        fn any_text_is_a_cursor_or_not_but_never_a_panic(text: String) {
+            RequestKey::decode(&text);
+            IgnoredKey::decode(&text);
+        }
+    }
+}

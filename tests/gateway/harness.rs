@@ -1,6 +1,6 @@
 //! A gateway for one test: its directory, its process, a client of it.
 
-use std::ops::Deref;
+use std::{ops::Deref, path::Path};
 
 use hookgate::testkit::{ApiClient, Ended, Flow, GatewayProcess, Launch, PATIENCE, TestDestination};
 use serde_json::{Value, json};
@@ -41,6 +41,14 @@ impl TestGateway {
         self.process.kill();
         let process = self.launch.start();
         Self { client: process.client(), process, launch: self.launch, directory: self.directory }
+    }
+
+    /// Kills it, does something to its directory, and starts it again on it.
+    pub(crate) fn kill_and_start_again(self, meanwhile: impl FnOnce(&Path)) -> Self {
+        self.process.kill();
+        meanwhile(self.directory.path());
+        let process = launch(&self.directory).start();
+        Self { client: process.client(), process, directory: self.directory }
     }
 
     /// What it wrote so far.

@@ -17,6 +17,7 @@ mod listing;
 mod manual;
 mod pausing;
 mod refusals;
+mod requests;
 mod resuming;
 mod retrying;
 mod start;

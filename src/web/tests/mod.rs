@@ -6,3 +6,4 @@ mod ingest;
 mod kit;
 mod refusals;
 mod rejections;
+mod requests;

@@ -66,7 +66,7 @@ async fn paths_that_are_not_there_say_why() {
     for line in [
         "GET /connections",
         "PUT /2025-07-01/sources",
-        "GET /requests/req_1/events",
+        "POST /requests/req_1/retry",
         "GET /metrics/events",
         "POST /2026-09-01/events/evt_1/replay",
         "GET /2024-03-01/events",

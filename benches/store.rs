@@ -4,6 +4,9 @@
 //! sled's threads count.
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a program that prints a table and may stop")]
 
+#[path = "store/requests.rs"]
+mod requests;
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -61,6 +64,7 @@ fn main() {
     crowd(&mut table);
     hold(&mut table);
     feed(&mut table);
+    requests::measure(&mut table);
     table.finish();
 }
 

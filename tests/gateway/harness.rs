@@ -38,17 +38,15 @@ impl TestGateway {
 
     /// Kills it and starts it again on its directory.
     pub(crate) fn crash(self) -> Self {
-        self.process.kill();
-        let process = self.launch.start();
-        Self { client: process.client(), process, launch: self.launch, directory: self.directory }
+        self.crash_and(|_| ())
     }
 
     /// Kills it, does something to its directory, and starts it again on it.
-    pub(crate) fn kill_and_start_again(self, meanwhile: impl FnOnce(&Path)) -> Self {
+    pub(crate) fn crash_and(self, meanwhile: impl FnOnce(&Path)) -> Self {
         self.process.kill();
         meanwhile(self.directory.path());
-        let process = launch(&self.directory).start();
-        Self { client: process.client(), process, directory: self.directory }
+        let process = self.launch.start();
+        Self { client: process.client(), process, launch: self.launch, directory: self.directory }
     }
 
     /// What it wrote so far.

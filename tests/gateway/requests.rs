@@ -41,9 +41,8 @@ fn a_request_that_nothing_listens_to_is_listed_as_rejected() {
     assert_eq!((&request["source_id"], &request["events_count"]), (&json!(source_id), &json!(0)));
     assert_eq!(gateway.get(&format!("/requests/{rejected}"))["data"]["body"], json!({ "n": 1 }));
     assert!(gateway.get(&format!("/requests/{rejected}/events"))["models"].as_array().unwrap().is_empty());
-    let of_one =
-        column(&requests(&gateway, &format!("source_id={}&rejection_cause=NO_CONNECTION", flow.source_id)), "id");
-    assert_eq!(of_one, [json!(0); 0], "another source's");
+    let of_another = format!("source_id={}&rejection_cause=NO_CONNECTION", flow.source_id);
+    assert!(requests(&gateway, &of_another).is_empty());
     let [request] = requests(&gateway, "status=accepted").try_into().unwrap();
     assert_eq!((&request["id"], &request["events_count"]), (&json!(accepted), &json!(1)));
     let events = gateway.get(&format!("/requests/{accepted}/events"));
@@ -68,7 +67,6 @@ fn a_connection_to_a_listen_session_that_is_not_there_shows_in_the_ignored_event
 }
 
 #[test]
-#[ignore = "connections cannot be disabled yet"]
 fn a_disabled_connection_shows_in_the_ignored_events_and_rejects_nothing() {
     let (gateway, _destination, flow) = connected(&json!([]));
     drop(gateway.ok("PUT", &format!("/connections/{}/disable", flow.connection_id), None));
@@ -128,7 +126,7 @@ fn every_request(gateway: &TestGateway) -> Vec<Value> {
 #[test]
 fn requests_are_the_same_after_a_kill() {
     let (gateway, _destination, before) = filled();
-    let gateway = gateway.kill_and_start_again(|_| ());
+    let gateway = gateway.crash();
     assert_eq!(every_request(&gateway), before);
     assert_eq!(requests(&gateway, "status=accepted&limit=255").len(), 110);
 }
@@ -136,7 +134,7 @@ fn requests_are_the_same_after_a_kill() {
 #[test]
 fn requests_are_the_same_when_the_state_was_lost() {
     let (gateway, _destination, before) = filled();
-    let gateway = gateway.kill_and_start_again(|directory| fs::remove_dir_all(directory.join("state")).unwrap());
+    let gateway = gateway.crash_and(|directory| fs::remove_dir_all(directory.join("state")).unwrap());
     assert_eq!(every_request(&gateway), before);
     let oldest = before.last().unwrap();
     assert_eq!(gateway.get(&format!("/requests/{}", id(oldest)))["events_count"], 1);

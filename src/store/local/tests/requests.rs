@@ -36,7 +36,9 @@ fn fill(subject: &LocalSubject, numbers: std::ops::Range<u64>) {
         }
     };
     let commits: Vec<_> = numbers.map(accept).collect();
-    commits.into_iter().for_each(|commit| drop(commit.wait().unwrap()));
+    for commit in commits {
+        commit.wait().unwrap();
+    }
 }
 
 /// Everything a client could see of requests.
@@ -137,7 +139,9 @@ fn requests_go_with_the_segments_that_the_quota_takes_and_stay_gone() {
         .iter()
         .map(|n| store.accept(new_request(Request { body: vec![7; 500].into(), ..request(*n) }, &[])))
         .collect();
-    commits.into_iter().for_each(|commit| drop(commit.wait().unwrap()));
+    for commit in commits {
+        commit.wait().unwrap();
+    }
     drop(store);
     subject.settle();
     assert!(subject.local().retain_now().unwrap() > 0);

@@ -86,11 +86,11 @@ impl Chunk {
         column(&mut writer, &|one| i64::from(one.ignored));
         writer.varint(self.len() as u64);
         writer.column(&self.which.iter().map(|place| i64::from(*place)).collect::<Vec<_>>());
-        writer.column(&self.created);
+        write_rising(&mut writer, &self.created);
         // A request is committed soon after it came, and its id drawn when it came.
         writer.column(&differences(&self.created, &self.received));
         writer.column(&differences(&self.received, &self.id_times));
-        writer.column(&self.offsets.iter().map(|offset| offset.cast_signed()).collect::<Vec<_>>());
+        write_rising(&mut writer, &self.offsets.iter().map(|offset| offset.cast_signed()).collect::<Vec<_>>());
         writer.bytes(self.randoms.as_flattened());
         writer.into_bytes()
     }
@@ -115,10 +115,10 @@ impl Chunk {
             return Err(Corrupt("a chunk has no requests or too many"));
         }
         let which: Vec<u16> = narrow(reader.column(count)?)?;
-        let created = reader.column(count)?;
+        let created = read_rising(&mut reader, count)?;
         let received = differences(&created, &reader.column(count)?);
         let id_times = differences(&received, &reader.column(count)?);
-        let offsets: Vec<u64> = narrow(reader.column(count)?)?;
+        let offsets: Vec<u64> = narrow(read_rising(&mut reader, count)?)?;
         let (randoms, _) = reader.bytes(count * RANDOM_BYTES)?.as_chunks::<RANDOM_BYTES>();
         if which.iter().any(|place| usize::from(*place) >= combinations.len()) || !offsets.is_sorted() {
             return Err(Corrupt("a request has no combination or no place"));
@@ -184,6 +184,23 @@ impl Chunk {
 /// Element by element; what it makes of its own result is the second again.
 fn differences(from: &[i64], these: &[i64]) -> Vec<i64> {
     from.iter().zip(these).map(|(from, this)| from.wrapping_sub(*this)).collect()
+}
+
+/// Writes values that rise a little from one to the next: the first, then a column of steps.
+fn write_rising(writer: &mut Writer, values: &[i64]) {
+    writer.signed(values.first().copied().unwrap_or_default());
+    writer.column(&values.windows(2).map(|two| two[1].wrapping_sub(two[0])).collect::<Vec<_>>());
+}
+
+fn read_rising(reader: &mut Reader<'_>, count: usize) -> Result<Vec<i64>, Corrupt> {
+    let mut value = reader.signed()?;
+    let mut values = Vec::with_capacity(count);
+    values.push(value);
+    for step in reader.column(count.saturating_sub(1))? {
+        value = value.wrapping_add(step);
+        values.push(value);
+    }
+    Ok(values)
 }
 
 /// A chunk with at least one request, in short.

@@ -169,7 +169,7 @@ fn a_full_chunk_of_a_busy_gateway_is_small() {
     let rows = rows(1, (0..count).map(|n| 64 + n * 900 + n % 13));
     let handles = Handles::default();
     let bytes = Chunk::of(&rows, &mut Staged::on(&handles)).encode();
-    assert!(bytes.len() < 25 * CHUNK_REQUESTS, "{} bytes for {CHUNK_REQUESTS} requests", bytes.len());
+    assert!(bytes.len() < 17 * CHUNK_REQUESTS, "{} bytes for {CHUNK_REQUESTS} requests", bytes.len());
 }
 
 #[test]

@@ -22,9 +22,7 @@ use super::{
     later::LATER,
     parameters::Parameters,
     profiles::Version,
-    resources::{
-        Access, Answer, Call, Route, attempts, connections, destinations, events, health, requests, sources,
-    },
+    resources::{Access, Answer, Call, Route, attempts, connections, destinations, events, health, requests, sources},
 };
 use crate::{actors::GatewayHandle, ingress::Rejections, query::Query};
 

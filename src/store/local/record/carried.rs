@@ -5,7 +5,8 @@ use bytes::Bytes;
 use super::{StoredAttempt, StoredCarried, StoredEvent, StoredRequest, encode};
 use crate::domain::{AttemptRecord, Event, Ignored, Request};
 
-/// The record of an event with its request, the connections that made no event of that, and the details of its attempts, as far as they are known.
+/// The record of an event with its request, the connections that made no event of that, and the details of its attempts, as
+/// far as they are known.
 #[must_use]
 pub fn carried(
     event: &Event,

@@ -77,6 +77,8 @@ fn history() -> Before {
     destination.answer_next([
         Answer::Full(404, vec![answer], b"not \xff here".to_vec()),
         Answer::Status(500),
+        // Twice: a kept connection that is closed gets a fresh try.
+        Answer::Close,
         Answer::Close,
     ]);
     drop(client.ingest(&plain, b"{\"refused\":1}"));

@@ -59,6 +59,7 @@ fn the_try_that_a_cancelled_event_will_not_get_is_shown_as_cancelled() {
     let before = gateway.attempts(&id(&event));
     assert_eq!(column(&before, "status"), ["FAILED", "CANCELLED"]);
     assert_eq!(column(&before, "trigger"), ["INITIAL", "AUTOMATIC"]);
+    assert_eq!(column(&before, "error_code"), [Value::Null, json!("CANCELLED")]);
     let gateway = gateway.restart();
     assert_eq!(gateway.attempts(&id(&event)), before);
 }

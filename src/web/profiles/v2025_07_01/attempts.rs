@@ -8,7 +8,7 @@ use super::{
     values::{body, headers},
 };
 use crate::{
-    domain::{AttemptRecord, AttemptStatus, AttemptSummary, DestinationKind, NextTry},
+    domain::{AttemptRecord, AttemptStatus, AttemptSummary, DestinationKind, ErrorCode, NextTry},
     query::{AttemptRow, AttemptState, StoreError},
 };
 
@@ -81,9 +81,9 @@ fn planned(shape: &mut Value, context: Context<'_>, row: &AttemptRow, next: &Nex
     shape["resumed"] = json!(false);
     shape["requested_url"] = json!(url);
     shape["scheduled_at"] = json!(time(next.due_at));
+    shape["error_code"] = json!(next.cancelled.then(|| ErrorCode::Cancelled.as_str()));
     for name in [
         "response_status",
-        "error_code",
         "body",
         "http_method",
         "error_message",

@@ -84,8 +84,8 @@ async fn pauses_between_requests_do_not_count_and_each_head_has_its_own_time() {
     let (mut client, answered) = client().await;
     for pause in [0, 20, 40, 60] {
         sleep(Duration::from_secs(pause)).await;
-        for part in REQUEST.chunks(5) {
-            sleep(Duration::from_millis(1100)).await;
+        for part in REQUEST.chunks(8) {
+            sleep(Duration::from_secs(1)).await;
             client.write_all(part).await.unwrap();
         }
         read_answer(&mut client, "").await;

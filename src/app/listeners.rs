@@ -3,27 +3,47 @@
 //! Knows nothing of what is answered: an app's configuration comes from the composition root.
 
 use std::{
+    future::ready,
     io,
     net::{SocketAddr, TcpListener},
+    rc::Rc,
     sync::Arc,
     time::Duration,
 };
 
-use actix_http::HttpService;
-use actix_server::{Server, ServerHandle};
-use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, map_config};
-use actix_tls::accept::max_concurrent_tls_connect;
-use actix_web::{App, HttpServer, dev::AppConfig, rt::task::JoinHandle, web::ServiceConfig};
+use actix_http::{HttpService, Request, Response, error::DispatchError};
+use actix_server::{GracefulShutdownSignal, Server, ServerHandle};
+use actix_service::{
+    IntoServiceFactory as _, Service, ServiceFactory, ServiceFactoryExt as _, apply_fn_factory, fn_service, map_config,
+};
+use actix_tls::accept::{
+    max_concurrent_tls_connect,
+    rustls_0_23::{Acceptor, TlsStream},
+};
+use actix_web::{
+    App,
+    body::BoxBody,
+    dev::AppConfig,
+    rt::{net::TcpStream, task::JoinHandle},
+    web::ServiceConfig,
+};
 use rustls::ServerConfig;
-use tokio::sync::Semaphore;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::Semaphore,
+};
 
-use super::{certificates::Certificate, pulse::Pulse};
+use super::{
+    certificates::Certificate,
+    paced::{Answer, Deadlines, Paced, Turn},
+    pulse::Pulse,
+};
 use crate::config::{ConfigError, TlsFiles};
 
 /// Idle connections of senders are kept this long: longer than common balancers in front keep theirs.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// A request's head must be complete within this time.
-const HEAD_DEADLINE: Duration = Duration::from_secs(5);
+/// A head is a packet or two; a peer that takes nothing for half a minute of what it asked for will not.
+pub(super) const DEADLINES: Deadlines = Deadlines { head: Duration::from_secs(5), write: Duration::from_secs(30) };
 /// A peer gets this long to take note of the end of its connection, as with plain HTTP.
 const DISCONNECT_GRACE: Duration = Duration::from_secs(1);
 /// What is being answered when the stop comes gets this long, in seconds.
@@ -104,55 +124,86 @@ impl Listener {
             counted.add_permits(1);
             configure(app);
         };
-        let server = match self.tls {
-            None => plain(self.socket, capacity, configure)?,
-            Some(tls) => over_tls((self.name, self.socket), tls, capacity, configure)?,
-        };
+        let name = self.name;
+        let server = server(self, capacity, configure)?;
         let (handle, ended) = (server.handle(), actix_web::rt::spawn(server));
-        Ok(Serving { name: self.name, handle, started, workers: capacity.workers, ended })
+        Ok(Serving { name, handle, started, workers: capacity.workers, ended })
     }
 }
 
-fn plain(
-    socket: TcpListener,
+/// Put together by hand: `HttpServer` lets nothing come between socket and HTTP, and what it offers for TLS would agree on
+/// HTTP/2, which has no deadline for a head and no limit on streams and on the size of a head there.
+fn server(
+    listener: Listener,
     capacity: Capacity,
     configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> io::Result<Server> {
-    let server = HttpServer::new(move || App::new().configure(configure.clone()));
-    let server = server.workers(capacity.workers).max_connections(capacity.connections);
-    let server = server.keep_alive(KEEP_ALIVE).client_request_timeout(HEAD_DEADLINE);
-    Ok(server.shutdown_timeout(ANSWER_GRACE_SECS).disable_signals().listen(socket)?.run())
-}
-
-/// As [`plain`], put together by hand: what `HttpServer` offers for TLS would agree on HTTP/2, which has no deadline for a
-/// head and no limit on streams and on the size of a head there.
-fn over_tls(
-    (name, socket): (&'static str, TcpListener),
-    tls: ServerConfig,
-    capacity: Capacity,
-    configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
-) -> io::Result<Server> {
+    let Listener { name, socket, tls } = listener;
     let server = Server::build().workers(capacity.workers).max_concurrent_connections(capacity.connections);
     let server = server.shutdown_timeout(ANSWER_GRACE_SECS).disable_signals();
-    // As many handshakes at a time as connections: with fewer, silent clients would keep everybody else waiting.
-    max_concurrent_tls_connect(HANDSHAKES_MAX);
     let stop = server.graceful_shutdown_signal();
-    let service = move || {
-        let stop = stop.clone();
-        let app = App::new().configure(configure.clone()).into_factory();
-        let app = app.map_err(|error: actix_web::Error| error.error_response());
-        HttpService::build()
-            .graceful_shutdown_signal(move || {
-                let stop = stop.clone();
-                async move { stop.notified().await }
+    let accept = move |socket: TcpStream| ready(Ok::<_, ()>(Paced::new(socket, DEADLINES)));
+    let server = match tls {
+        None => server.listen(name, socket, move || {
+            let turn = |client: &Paced<TcpStream>| client.turn();
+            fn_service(accept)
+                .map(|client| {
+                    let address = client.peer_address();
+                    (client, address)
+                })
+                .and_then(http(stop.clone(), turn, configure.clone()).map_err(drop))
+        }),
+        Some(tls) => {
+            // As many handshakes at a time as connections: with fewer, silent clients would keep everybody else waiting.
+            max_concurrent_tls_connect(HANDSHAKES_MAX);
+            server.listen(name, socket, move || {
+                let turn = |client: &TlsStream<Paced<TcpStream>>| client.get_ref().0.turn();
+                fn_service(accept)
+                    .and_then(Acceptor::new(tls.clone()).map_err(drop))
+                    .map(|client| {
+                        let address = client.get_ref().0.peer_address();
+                        (client, address)
+                    })
+                    .and_then(http(stop.clone(), turn, configure.clone()).map_err(drop))
             })
-            .keep_alive(KEEP_ALIVE)
-            .client_request_timeout(HEAD_DEADLINE)
-            .client_disconnect_timeout(DISCONNECT_GRACE)
-            .h1(map_config(app, |()| AppConfig::default()))
-            .rustls_0_23(tls.clone())
+        }
     };
-    Ok(server.listen(name, socket, service)?.run())
+    Ok(server?.run())
+}
+
+/// HTTP/1.1 on connections that know whose turn it is.
+pub(super) fn http<T: AsyncRead + AsyncWrite + Unpin + 'static>(
+    stop: GracefulShutdownSignal,
+    turn: impl Fn(&T) -> Rc<Turn> + 'static,
+    configure: impl Fn(&mut ServiceConfig) + 'static,
+) -> impl ServiceFactory<(T, Option<SocketAddr>), Config = (), Response = (), Error = DispatchError, InitError = ()> {
+    let app = App::new().configure(configure).into_factory();
+    let app = app.map_err(|error: actix_web::Error| error.error_response());
+    HttpService::build()
+        .graceful_shutdown_signal(move || {
+            let stop = stop.clone();
+            async move { stop.notified().await }
+        })
+        .keep_alive(KEEP_ALIVE)
+        .client_request_timeout(DEADLINES.head)
+        .client_disconnect_timeout(DISCONNECT_GRACE)
+        .on_connect_ext(move |client, of_connection| drop(of_connection.insert(turn(client))))
+        .h1(apply_fn_factory(map_config(app, |()| AppConfig::default()), answer))
+}
+
+/// Answers a request; until that is written the turn is ours.
+fn answer<S>(request: Request, app: &S) -> impl Future<Output = Result<Response<Answer>, S::Error>> + use<S>
+where
+    S: Service<Request>,
+    S::Response: Into<Response<BoxBody>>,
+    S::Error: Into<Response<BoxBody>>,
+{
+    let turn = request.conn_data::<Rc<Turn>>().map(Turn::take);
+    let answer = app.call(request);
+    async move {
+        let answer = answer.await.map_or_else(Into::into, Into::into);
+        Ok(answer.map_body(|_, body| Answer { body, _turn: turn }))
+    }
 }
 
 /// A listener that serves.

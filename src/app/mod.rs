@@ -13,6 +13,7 @@ mod keys;
 mod listeners;
 mod notifier;
 mod offline;
+mod paced;
 mod provision;
 mod pulse;
 mod stop;

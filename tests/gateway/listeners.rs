@@ -30,7 +30,7 @@ fn secured(launch: Launch, section: &str, directory: &Path) -> Launch {
 }
 
 /// A gateway that takes requests over TLS.
-fn secured_ingress(directory: &Path) -> TestGateway {
+pub(crate) fn secured_ingress(directory: &Path) -> TestGateway {
     TestGateway::with(|launch| secured(launch, "ingress", directory))
 }
 

@@ -20,6 +20,7 @@ mod refusals;
 mod requests;
 mod resuming;
 mod retrying;
+mod slow_clients;
 mod start;
 mod stopping;
 mod tls;

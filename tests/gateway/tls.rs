@@ -49,8 +49,11 @@ pub(crate) struct Secured {
     pub(crate) protocol: Option<Vec<u8>>,
 }
 
-/// Asks over TLS, offering HTTP/2 as well, and believing these identities only.
-pub(crate) fn ask(address: SocketAddr, believed: &[&Identity], request: &Request<'_>) -> io::Result<Secured> {
+/// A connection over TLS.
+pub(crate) type SecureStream = StreamOwned<ClientConnection, TcpStream>;
+
+/// Connects over TLS, offering HTTP/2 as well, and believing these identities only.
+pub(crate) fn connect(address: SocketAddr, believed: &[&Identity]) -> io::Result<SecureStream> {
     let mut roots = RootCertStore::empty();
     for identity in believed {
         roots.add(identity.certificate.clone()).unwrap();
@@ -65,7 +68,12 @@ pub(crate) fn ask(address: SocketAddr, believed: &[&Identity], request: &Request
     let socket = TcpStream::connect(address)?;
     socket.set_read_timeout(Some(PATIENCE))?;
     let connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
-    let mut stream = StreamOwned::new(connection, socket);
+    Ok(StreamOwned::new(connection, socket))
+}
+
+/// Asks over a connection of its own, as [`connect`] makes it.
+pub(crate) fn ask(address: SocketAddr, believed: &[&Identity], request: &Request<'_>) -> io::Result<Secured> {
+    let mut stream = connect(address, believed)?;
     let response = request.exchange(&mut stream, address)?;
     let certificate = stream.conn.peer_certificates().unwrap()[0].clone().into_owned();
     Ok(Secured { response, certificate, protocol: stream.conn.alpn_protocol().map(<[u8]>::to_vec) })

@@ -76,6 +76,8 @@ pub enum Return {
 /// A reading under way.
 #[derive(Debug)]
 struct Refill<T> {
+    /// It shows nothing at or before this key.
+    from: Option<Key>,
     /// Events that left meanwhile: what the reading says of them is stale.
     changed: HashSet<Seq>,
     /// The lowest key that left for the store meanwhile.
@@ -105,8 +107,11 @@ pub struct Queue<T> {
     behind: bool,
     /// The highest seq among offers that were missed.
     missed: Option<Seq>,
-    /// Offers below it were seen, here or in a reading.
+    /// Offers below it were seen, here or in a reading, if they stand behind `read_from`.
     next_seq: Seq,
+    /// Where the last whole reading began. An event is dated before it is durable: one that was not there yet when
+    /// the place before was read may have its own before that.
+    read_from: Option<Key>,
     refill: Option<Refill<T>>,
     /// After a failed reading, until [`Queue::retry_refill`].
     refill_blocked: bool,
@@ -133,6 +138,7 @@ impl<T> Queue<T> {
             behind: true,
             missed: None,
             next_seq: 0,
+            read_from: None,
             refill: None,
             refill_blocked: false,
             wake: None,
@@ -172,7 +178,9 @@ impl<T> Queue<T> {
 
     /// A new event, in rising order of seq.
     pub fn offer(&mut self, key: Key, item: T) {
-        if key.1 < self.next_seq {
+        let was_read = key.1 < self.next_seq && Some(key) > self.read_from;
+        // What was read is known until its outcome is durable, and offered before that.
+        if was_read || self.places.contains_key(&key.1) {
             return;
         }
         match &mut self.refill {
@@ -180,7 +188,7 @@ impl<T> Queue<T> {
             Some(_) => self.miss(key, key.1),
             None if self.behind || self.paused || self.window.len() >= WINDOW_EVENTS_MAX => self.miss(key, key.1),
             None => {
-                self.next_seq = key.1 + 1;
+                self.next_seq = self.next_seq.max(key.1 + 1);
                 // Past the due time of one that sleeps in the store nothing can be said about what is loaded.
                 if self.loaded_to.is_none_or(|to| key > to) && self.wake.is_none_or(|wake| key.0 < wake) {
                     self.loaded_to = Some(key);
@@ -214,11 +222,13 @@ impl<T> Queue<T> {
         if !self.behind {
             self.missed = None;
             self.next_seq = self.next_seq.max(page.next_seq);
+            self.read_from = refill.from;
         }
         if let Some(lowest) = refill.lowest {
             self.fall(lowest);
         }
-        for (key, item) in refill.held {
+        // What left meanwhile is not what was offered any more.
+        for (key, item) in refill.held.into_iter().filter(|(key, _)| !refill.changed.contains(&key.1)) {
             self.offer(key, item);
         }
         self.assert_sound();
@@ -372,11 +382,12 @@ impl<T> Queue<T> {
             return Some(Effect::Start(key.1, item));
         }
         if self.behind && self.refill.is_none() && !self.refill_blocked && self.startable() < REFILL_EVENTS_MIN {
-            self.refill = Some(Refill { changed: HashSet::new(), lowest: None, lost: false, held: Vec::new() });
+            let from = self.loaded_to;
+            self.refill = Some(Refill { from, changed: HashSet::new(), lowest: None, lost: false, held: Vec::new() });
             // The reading tells it anew.
             self.wake = None;
             let limit = WINDOW_EVENTS_MAX.saturating_sub(self.window.len()).max(REFILL_EVENTS_MIN);
-            return Some(Effect::Refill { from: self.loaded_to, limit });
+            return Some(Effect::Refill { from, limit });
         }
         if self.wake != self.armed {
             self.armed = self.wake;

@@ -22,8 +22,10 @@ enum Row {
 
 #[derive(Debug, Clone)]
 enum Act {
-    /// A new event; whether its offer arrives.
-    Commit(bool),
+    /// A new event; whether its offer arrives, and how long before it was dated.
+    Commit(bool, u64),
+    /// The oldest offer arrives.
+    Hear,
     /// The reading that was asked for happens, and later its answer arrives.
     Read,
     Answer(bool),
@@ -35,6 +37,8 @@ enum Act {
     Timer,
     /// One that is settled is asked for again.
     Retry,
+    /// The newest one that nobody works on is given up, wherever it is.
+    Cancel,
     Pause,
     Release,
     Tick,
@@ -43,13 +47,15 @@ enum Act {
 
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
-        6 => prop::bool::weighted(0.7).prop_map(Act::Commit),
+        6 => (prop::bool::weighted(0.7), 0u64..100).prop_map(|(offered, ago)| Act::Commit(offered, ago)),
+        6 => Just(Act::Hear),
         5 => Just(Act::Read),
         5 => prop::bool::weighted(0.9).prop_map(Act::Answer),
         6 => prop::option::weighted(0.4, prop_oneof![0u64..50, 5_000u64..40_000]).prop_map(Act::End),
         6 => Just(Act::Confirm),
         2 => Just(Act::Timer),
         1 => Just(Act::Retry),
+        2 => Just(Act::Cancel),
         1 => Just(Act::Pause),
         2 => Just(Act::Release),
         1 => Just(Act::Tick),
@@ -64,6 +70,9 @@ struct World {
     visible: BTreeMap<Seq, Row>,
     /// What is true.
     truth: BTreeMap<Seq, Row>,
+    /// Offers on their way, oldest first.
+    offers: VecDeque<Key>,
+    last_at: Timestamp,
     /// Outcomes on their way, oldest first.
     records: VecDeque<(Seq, Row)>,
     in_flight: Vec<Seq>,
@@ -81,6 +90,8 @@ impl World {
             now: ts(1_000_000),
             visible: BTreeMap::new(),
             truth: BTreeMap::new(),
+            offers: VecDeque::new(),
+            last_at: ts(0),
             records: VecDeque::new(),
             in_flight: Vec::new(),
             timers: BTreeMap::new(),
@@ -157,8 +168,18 @@ impl World {
         }
     }
 
+    fn hear(&mut self) {
+        if let Some(key) = self.offers.pop_front() {
+            self.queue.offer(key, ());
+        }
+    }
+
     fn confirm(&mut self) {
         let Some((seq, row)) = self.records.pop_front() else { return };
+        // Whoever makes it durable has sent the offer before.
+        while self.offers.front().is_some_and(|offer| offer.1 <= seq) {
+            self.hear();
+        }
         self.visible.insert(seq, row);
         if self.records.iter().all(|(other, _)| *other != seq) {
             self.queue.forget(seq, self.now);
@@ -190,24 +211,37 @@ impl World {
         self.queue.leave(seq, Some(Return::Ready((self.now, seq))));
     }
 
+    fn cancel(&mut self) {
+        let idle = |seq: &Seq| !self.in_flight.contains(seq);
+        let pending = self.truth.iter().rev().find(|(seq, row)| **row != Row::Done && idle(seq));
+        let Some(seq) = pending.map(|(seq, _)| *seq) else { return };
+        self.timers.remove(&seq);
+        self.record(seq, Row::Done);
+        self.queue.leave(seq, None);
+    }
+
     fn act(&mut self, act: &Act) -> Result<(), TestCaseError> {
         match act {
-            Act::Commit(offered) => {
+            Act::Commit(offered, ago) => {
                 let seq = self.visible.len() as Seq;
-                self.visible.insert(seq, Row::Ready(self.now));
-                self.truth.insert(seq, Row::Ready(self.now));
+                let at = self.last_at.max(self.now.minus_ms(*ago));
+                self.last_at = at;
+                self.visible.insert(seq, Row::Ready(at));
+                self.truth.insert(seq, Row::Ready(at));
                 if *offered {
-                    self.queue.offer((self.now, seq), ());
+                    self.offers.push_back((at, seq));
                 } else {
-                    self.queue.miss((self.now, seq), seq);
+                    self.queue.miss((at, seq), seq);
                 }
             }
+            Act::Hear => self.hear(),
             Act::Read => self.read(),
             Act::Answer(well) => self.answer(*well),
             Act::End(retry) => self.end(*retry),
             Act::Confirm => self.confirm(),
             Act::Timer => self.timer(),
             Act::Retry => self.retry(),
+            Act::Cancel => self.cancel(),
             Act::Pause => self.queue.pause(),
             Act::Release => self.queue.release(),
             Act::Tick => self.queue.tick(),
@@ -250,6 +284,7 @@ impl World {
         self.act(&Act::Release)?;
         for _ in 0..2_000 {
             self.act(&Act::Tick)?;
+            self.act(&Act::Hear)?;
             self.act(&Act::Read)?;
             self.act(&Act::Answer(true))?;
             self.act(&Act::Confirm)?;
@@ -284,7 +319,8 @@ proptest! {
         world.act(&Act::Read)?;
         world.act(&Act::Answer(true))?;
         for pass in ends {
-            world.act(&Act::Commit(true))?;
+            world.act(&Act::Commit(true, 0))?;
+            world.act(&Act::Hear)?;
             world.act(&Act::Pass(pass))?;
             if pass == 0 {
                 world.act(&Act::End(None))?;
@@ -326,4 +362,49 @@ fn a_pause_leaves_the_window_to_the_store() {
     assert_eq!((queue.window_len(), queue.is_behind(), queue.next(ts(1))), (0, true, None));
     queue.release();
     assert_eq!(queue.next(ts(1)), Some(Effect::Refill { from: Some((ts(1), 0)), limit: WINDOW_EVENTS_MAX }));
+}
+
+#[test]
+fn what_was_cancelled_while_its_offer_was_held_back_by_a_reading_is_not_started() {
+    let mut queue: Queue<()> = Queue::new(4, false);
+    assert!(matches!(queue.next(ts(0)), Some(Effect::Refill { .. })));
+    for seq in 0..3 {
+        queue.offer((ts(0), seq), ());
+    }
+    // One is given up durably before the answer comes, of the next the record is still on its way.
+    queue.leave(0, None);
+    assert!(queue.forget(0, ts(0)));
+    queue.leave(1, None);
+    queue.page(Page { events: vec![], more: false, next_seq: 0, next_due: None });
+    assert_eq!(queue.next(ts(0)), Some(Effect::Start(2, Some(()))));
+    assert_eq!(queue.next(ts(0)), None);
+    assert!(queue.forget(1, ts(0)), "it has not become anything else");
+}
+
+#[test]
+fn an_offer_of_what_a_reading_brought_already_is_not_started_twice() {
+    let mut queue: Queue<()> = Queue::new(4, false);
+    assert!(matches!(queue.next(ts(0)), Some(Effect::Refill { .. })));
+    queue.offer((ts(0), 0), ());
+    // The reading saw more than it vouches for.
+    queue.page(Page { events: vec![((ts(0), 0), ()), ((ts(0), 1), ())], more: false, next_seq: 0, next_due: None });
+    queue.offer((ts(0), 1), ());
+    assert_eq!(queue.next(ts(0)), Some(Effect::Start(0, Some(()))));
+    assert_eq!(queue.next(ts(0)), Some(Effect::Start(1, Some(()))));
+    assert_eq!((queue.next(ts(0)), queue.window_len()), (None, 0));
+}
+
+#[test]
+fn an_event_that_was_dated_before_what_a_reading_began_behind_is_not_forgotten() {
+    let mut queue: Queue<()> = Queue::new(1, false);
+    assert!(matches!(queue.next(ts(10)), Some(Effect::Refill { .. })));
+    // A retry that was due just now; whatever was dated before and is not durable yet comes as an offer.
+    queue.page(Page { events: vec![((ts(10), 0), ())], more: true, next_seq: 1, next_due: None });
+    assert_eq!(queue.next(ts(10)), Some(Effect::Start(0, Some(()))));
+    assert!(matches!(queue.next(ts(10)), Some(Effect::Refill { from: Some((_, 0)), .. })));
+    queue.offer((ts(9), 1), ());
+    queue.page(Page { events: vec![], more: false, next_seq: 3, next_due: None });
+    // One that arrives later still.
+    queue.offer((ts(9), 2), ());
+    assert_eq!(queue.window_len(), 2);
 }

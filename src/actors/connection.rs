@@ -121,6 +121,8 @@ impl ConnectionActor {
     /// Takes note that what was due by then may have gone out already.
     pub(super) fn resuming(mut self, cut_off_at: Option<Timestamp>) -> Self {
         let configuration = self.engine.store.configuration();
+        // What was under way when it was disabled was cancelled with the rest.
+        let cut_off_at = cut_off_at.filter(|_| configuration.switched_off(self.id).is_none());
         let paused_at = configuration.connections.get(&self.id).and_then(|connection| connection.paused_at);
         self.resuming = Resuming::new(cut_off_at, paused_at, self.engine.settings.concurrency);
         self

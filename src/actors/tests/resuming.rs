@@ -99,3 +99,16 @@ async fn after_a_panic_what_may_have_gone_out_says_so() {
     let marked: Vec<_> = ids.iter().map(|id| marks(&world, *id)).collect();
     assert_eq!(marked, [[true], [true], [false]]);
 }
+
+#[actix::test]
+async fn a_connection_that_is_disabled_leaves_nothing_to_resume() {
+    let mut world = World::new(vec![]).await;
+    world.transport.script(URL, [Script::Hang]);
+    world.ingest().await;
+    world.until("in flight", |world| world.snapshot().in_flight == 1).await;
+    world.handle.apply(Command::DisableConnection(world.connection)).await.unwrap();
+    let world = world.reborn(4).await;
+    assert_eq!(world.handle.drain(Duration::from_secs(1)).await.unfinished, 0);
+    world.faulty.close();
+    assert!(!world.reborn(4).await.memory.resumes());
+}

@@ -71,8 +71,8 @@ pub fn make(data: &Path, into: &Path, options: MakeOptions, now: Timestamp) -> R
     }
     let segments = copies.entries.len();
     drop(held);
-    // As one that nobody has a state for: a start makes it from the journal.
-    let checkpoint = Checkpoint { clean: false, state_valid: false, boot_id: String::new(), ..checkpoint };
+    // As one that nobody has a state for: a start makes it from the journal. Whoever was backed up may have sent since.
+    let checkpoint = Checkpoint { clean: false, state_valid: false, idle: false, boot_id: String::new(), ..checkpoint };
     copies.put(CHECKPOINT.to_owned(), &checkpoint.encode()?)?;
     if with_key {
         copies.take_key()?;

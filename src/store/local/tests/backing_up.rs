@@ -74,6 +74,22 @@ fn a_restored_backup_shows_what_the_store_showed_and_opens_its_secrets() {
 }
 
 #[test]
+fn what_is_restored_may_have_been_sent_meanwhile_even_when_the_gateway_stood_idle() {
+    let mut subject = small();
+    fill(&subject, 50);
+    subject.store().set_idle(true);
+    subject.reopen();
+    assert!(!subject.store().resumes(), "an idle end before");
+    subject.store().set_idle(true);
+    subject.store().close();
+    let (backup, data) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    back_up(&subject, backup.path());
+    restore(backup.path(), data.path()).unwrap();
+    let options = LocalOptions { directory: data.path().to_owned(), ..subject.options() };
+    assert!(LocalStore::open(options, Arc::new(subject.clock())).unwrap().resumes());
+}
+
+#[test]
 fn a_second_backup_copies_only_what_is_new_and_leaves_nothing_of_the_first() {
     let subject = small();
     fill(&subject, 500);

@@ -116,9 +116,8 @@ impl Change {
             }
         };
         self.tell(&going, false).await;
-        // Now that it is so: they let go of what was cancelled with it.
-        let cut: Vec<_> = standing.into_iter().filter(|id| configuration.switched_off(*id).is_some()).collect();
-        self.tell(&cut, true).await;
+        // Now that it is so: they let go of what was cancelled with it. One that was started meanwhile had not heard yet.
+        self.tell(&standing, true).await;
         self.ensure_started(going.into_iter().chain(created).collect()).await;
         Ok(Applied { configuration, changed, released })
     }

@@ -129,8 +129,19 @@ impl World {
 
     /// Starts a gateway on a store.
     async fn on(memory: MemoryStore, trap: Arc<Trap>, concurrency: usize) -> Self {
+        Self::prepared(memory, trap, concurrency, |_| {}).await
+    }
+
+    /// As [`on`](Self::on), with something done to the store before.
+    async fn prepared(
+        memory: MemoryStore,
+        trap: Arc<Trap>,
+        concurrency: usize,
+        prepare: impl FnOnce(&FaultyStore),
+    ) -> Self {
         let memory = Arc::new(memory);
         let faulty = Arc::new(FaultyStore::over(Arc::clone(&memory) as Arc<dyn Store>));
+        prepare(&faulty);
         let transport = ScriptedTransport::new();
         let (tell, milestones) = Milestones::channel();
         let dice = Arc::clone(&trap);

@@ -7,7 +7,13 @@
 #[cfg(test)]
 mod tests;
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use futures_util::FutureExt;
 use parking_lot::{Condvar, Mutex};
@@ -77,6 +83,7 @@ pub struct FaultyStore {
     readings: Mutex<Readings>,
     released: Condvar,
     asked: Mutex<Vec<NewRequest>>,
+    rebuilding: AtomicBool,
 }
 
 impl FaultyStore {
@@ -89,6 +96,7 @@ impl FaultyStore {
             readings: Mutex::default(),
             released: Condvar::new(),
             asked: Mutex::default(),
+            rebuilding: AtomicBool::new(false),
         }
     }
 
@@ -101,6 +109,11 @@ impl FaultyStore {
     /// Fails the `nth` call of this kind from now on, counted from 1, once.
     pub fn fail(&self, write: Write, nth: usize, error: StoreError) {
         self.plan.lock().faults.push(Fault { write, passing: nth.saturating_sub(1), error });
+    }
+
+    /// Says of itself that it is being rebuilt, or not any more; it still answers whoever asks all the same.
+    pub fn set_rebuilding(&self, rebuilding: bool) {
+        self.rebuilding.store(rebuilding, Ordering::Release);
     }
 
     /// Holds every change submitted from now on.
@@ -199,6 +212,9 @@ impl Store for FaultyStore {
     }
 
     fn ready(&self) -> Result<(), StoreError> {
+        if self.rebuilding.load(Ordering::Acquire) {
+            return Err(StoreError::Rebuilding { percent: 0 });
+        }
         self.inner.ready()
     }
 

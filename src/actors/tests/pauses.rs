@@ -72,3 +72,23 @@ async fn pausing_twice_and_unpausing_what_is_not_paused_change_nothing() {
     world.unpause().await;
     world.reached(Milestone::Settled(id)).await;
 }
+
+#[actix::test]
+async fn a_pause_that_is_on_its_way_while_connections_are_started_holds_once_it_is_answered() {
+    let before = World::new(vec![]).await;
+    let (connection, destination) = (before.connection, before.destination);
+    let memory = before.memory.restart();
+    let mut world = World::prepared(memory, before.trap, 4, |store| store.set_rebuilding(true)).await;
+    (world.connection, world.destination, world.source) = (connection, destination, before.source);
+    world.faulty.hold();
+    let handle = world.handle.clone();
+    let paused = actix::spawn(async move { handle.apply(Command::Pause(connection)).await });
+    world.until("on its way", |world| world.faulty.held() == 1).await;
+    world.faulty.set_rebuilding(false);
+    world.reached(Milestone::Refilled(connection)).await;
+    world.faulty.release_all();
+    paused.await.unwrap().unwrap();
+    let id = world.ingest().await;
+    world.until("paused", |world| world.snapshot().paused).await;
+    assert_eq!((world.status(id), world.sent().len()), (EventStatus::Hold, 0));
+}

@@ -1,4 +1,4 @@
-//! A load generator: many keep-alive connections in a closed loop, at as little CPU as a client can do with.
+//! A load generator: many keep-alive connections, in a closed loop or on a schedule, at as little CPU as a client can do with.
 //!
 //! It shares the machine with what it measures, so the request bytes are made once and only figures are rewritten.
 
@@ -40,6 +40,9 @@ pub struct Load {
     pub stop: Arc<AtomicBool>,
     /// Counts what has arrived at the other end, and how many requests may be on their way there before senders wait.
     pub backlog: Option<(Arc<AtomicU64>, usize)>,
+    /// Requests per second in all, each sent when it is due or as soon after as its sender is free, and stamped with when it was
+    /// due: what waits for a slow gateway counts. `None`: the next one as soon as the last was answered.
+    pub per_s: Option<u32>,
     /// Tells the time that is written into bodies, in microseconds.
     pub clock_us: fn() -> u64,
 }
@@ -81,6 +84,7 @@ impl Load {
             acked: Arc::default(),
             stop: Arc::default(),
             backlog: None,
+            per_s: None,
             clock_us: || 0,
         }
     }
@@ -97,8 +101,7 @@ impl Load {
         let numbers = AtomicU64::new(self.first_number);
         let most = self.backlog.as_ref().map_or(Semaphore::MAX_PERMITS, |(_, most)| *most);
         let room = Semaphore::new(most);
-        let senders =
-            (0..self.senders).map(|index| self.send_all(&self.paths[index % self.paths.len()], &numbers, &room));
+        let senders = (0..self.senders).map(|index| self.send_all(index, &numbers, &room));
         let parts = runtime.block_on(async {
             tokio::select! {
                 parts = join_all(senders) => parts,
@@ -115,7 +118,9 @@ impl Load {
         report
     }
 
-    async fn send_all(&self, path: &str, numbers: &AtomicU64, room: &Semaphore) -> LoadReport {
+    async fn send_all(&self, index: usize, numbers: &AtomicU64, room: &Semaphore) -> LoadReport {
+        let path = &self.paths[index % self.paths.len()];
+        let mut schedule = Schedule::of(self, index);
         let mut report = LoadReport::default();
         let Ok(mut stream) = TcpStream::connect(self.address).await else { return report };
         if stream.set_nodelay(true).is_err() {
@@ -134,8 +139,9 @@ impl Load {
             // Its place becomes free when something arrives, not when this one is answered.
             let Ok(place) = room.acquire().await else { break };
             place.forget();
+            let late = schedule.wait().await;
             let number = numbers.fetch_add(1, Ordering::Relaxed);
-            NumberedBody::stamp(&mut request[head.len()..], number, (self.clock_us)());
+            NumberedBody::stamp(&mut request[head.len()..], number, (self.clock_us)().saturating_sub(late));
             let started = Instant::now();
             match exchange(&mut stream, &request, &mut answer).await {
                 Ok(200) => {
@@ -171,6 +177,33 @@ impl Load {
                 room.close();
             }
         }
+    }
+}
+
+/// When one sender's requests are due.
+struct Schedule {
+    next: Option<(tokio::time::Instant, Duration)>,
+}
+
+impl Schedule {
+    /// Senders take turns, so that requests come evenly.
+    fn of(load: &Load, index: usize) -> Self {
+        let next = load.per_s.map(|per_s| {
+            let between = Duration::from_secs(1) / per_s.max(1);
+            let turn = u32::try_from(index).unwrap_or(u32::MAX);
+            let all = u32::try_from(load.senders).unwrap_or(u32::MAX);
+            (tokio::time::Instant::now() + between * turn, between * all)
+        });
+        Self { next }
+    }
+
+    /// Waits until the next one is due, and tells by how many microseconds it is late.
+    async fn wait(&mut self) -> u64 {
+        let Some((due, between)) = &mut self.next else { return 0 };
+        tokio::time::sleep_until(*due).await;
+        let late = due.elapsed();
+        *due += *between;
+        u64::try_from(late.as_micros()).unwrap_or(u64::MAX)
     }
 }
 

@@ -72,7 +72,7 @@ impl Gateway {
         beside: impl FnOnce() + Send,
     ) -> Figures {
         let delivered_before = sink.delivered();
-        let mut load = self.load(self.healthy.clone(), SENDERS.max(self.healthy.len().min(SENDERS * 4)));
+        let mut load = self.load(self.healthy.clone(), SENDERS);
         match pace {
             Pace::PerSecond(per_s) => load.per_s = Some(per_s),
             Pace::Full => load.backlog = Some((Arc::clone(&sink.delivered), BACKLOG_EVENTS_MAX)),

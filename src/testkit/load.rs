@@ -26,7 +26,7 @@ const ROOM_INTERVAL: Duration = Duration::from_millis(1);
 pub struct Load {
     /// The gateway's ingress.
     pub address: SocketAddr,
-    /// Sender `i` posts to path `i` modulo their number.
+    /// Senders take turns with them: sender `i` posts to path `i`, then to the one as many places on as there are senders, and so on.
     pub paths: Vec<String>,
     /// Connections, each with one request at a time.
     pub senders: usize,
@@ -119,7 +119,10 @@ impl Load {
     }
 
     async fn send_all(&self, index: usize, numbers: &AtomicU64, room: &Semaphore) -> LoadReport {
-        let path = &self.paths[index % self.paths.len()];
+        let first = index % self.paths.len();
+        let heads: Vec<String> =
+            self.paths[first..].iter().step_by(self.senders.max(1)).map(|path| self.head(path)).collect();
+        let mut heads = heads.iter().cycle();
         let mut schedule = Schedule::of(self, index);
         let mut report = LoadReport::default();
         let Ok(mut stream) = TcpStream::connect(self.address).await else { return report };
@@ -127,13 +130,7 @@ impl Load {
             return report;
         }
         let template = NumberedBody::new(self.body_bytes);
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-            self.address,
-            template.as_bytes().len()
-        );
-        let mut request = head.clone().into_bytes();
-        request.extend_from_slice(template.as_bytes());
+        let mut request = Vec::new();
         let mut answer = Vec::with_capacity(ANSWER_BYTES_MAX);
         while !self.stop.load(Ordering::Relaxed) {
             // Its place becomes free when something arrives, not when this one is answered.
@@ -141,6 +138,10 @@ impl Load {
             place.forget();
             let late = schedule.wait().await;
             let number = numbers.fetch_add(1, Ordering::Relaxed);
+            let Some(head) = heads.next() else { break };
+            request.clear();
+            request.extend_from_slice(head.as_bytes());
+            request.extend_from_slice(template.as_bytes());
             NumberedBody::stamp(&mut request[head.len()..], number, (self.clock_us)().saturating_sub(late));
             let started = Instant::now();
             match exchange(&mut stream, &request, &mut answer).await {
@@ -161,6 +162,15 @@ impl Load {
             }
         }
         report
+    }
+
+    /// The head of a request to this path.
+    fn head(&self, path: &str) -> String {
+        let length = NumberedBody::new(self.body_bytes).as_bytes().len();
+        format!(
+            "POST {path} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n",
+            self.address
+        )
     }
 
     /// Gives senders the places of what has arrived, and ends their waiting when it is over.

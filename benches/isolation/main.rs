@@ -36,6 +36,8 @@ const BURST_DELAY: Duration = Duration::from_millis(20);
 const MANY: usize = 10_000;
 /// Hosts that are asked once and then never again.
 const HOSTS: usize = 300;
+/// Events on hold.
+const HELD: u64 = 1_000_000;
 /// Events to the hanging destination: more than it may have in flight.
 const HANGING: u64 = 400;
 
@@ -58,8 +60,9 @@ fn main() {
     print!("\n{}", report::head());
     scenarios.iter().for_each(|scenario| print!("{}", scenario.line()));
     let given_back = bench.hosts_asked_once();
+    let held = bench.held(if quick { HELD / 10 } else { HELD });
     let path = target_directory().join("bench/isolation.json");
-    report::write(&path, &scenarios, &given_back).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    report::write(&path, &scenarios, &json!({ "given_back": given_back, "held": held })).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     println!("written to {}", path.display());
 }
 
@@ -165,17 +168,42 @@ impl Bench {
     }
 }
 
+impl Bench {
+    /// What switching a connection with many events on hold takes, by a client's clock.
+    fn held(&self, events: u64) -> Value {
+        let gateway = Gateway::start(&self.sink, 0);
+        let flow = gateway.client.connect("held", &format!("http://{}/hook", self.hanging.host(1)), &json!([]));
+        let timed = |what: &str| {
+            let start = Instant::now();
+            let answer = gateway.client.ok("PUT", &format!("/connections/{}/{what}", flow.connection_id), None);
+            (start.elapsed().as_secs_f64() * 1000.0, answer)
+        };
+        drop(timed("pause"));
+        send(&gateway, &flow.path, events);
+        let rss = hookgate::testkit::usage::peak_rss_kib(gateway.process.pid()).expect("the gateway runs") / 1024;
+        let (unpause_ms, answer) = timed("unpause");
+        let released = answer["released"]["count"].as_u64().unwrap_or(0);
+        let (pause_ms, _) = timed("pause");
+        let (disable_ms, _) = timed("disable");
+        assert!(released >= events, "{released} of {events} events were on hold");
+        println!(
+            "{released} events on hold, {rss} MiB: unpause {unpause_ms:.1} ms, pause {pause_ms:.1} ms, disable {disable_ms:.1} ms"
+        );
+        json!({ "events": released, "rss_mib": rss, "unpause_ms": unpause_ms, "pause_ms": pause_ms, "disable_ms": disable_ms })
+    }
+}
+
 /// Sends so many events to one path, as fast as a few senders can.
 fn send(gateway: &Gateway, path: &str, count: u64) {
     const SENDERS: usize = 8;
-    let load = gateway.load(vec![path.to_owned()], SENDERS);
+    let load = gateway.load(vec![path.to_owned()], if count > BURST { 256 } else { SENDERS });
     let (acked, stop) = (std::sync::Arc::clone(&load.acked), std::sync::Arc::clone(&load.stop));
     std::thread::scope(|scope| {
         let running = scope.spawn(move || load.run());
         let sent =
-            poll(Duration::from_secs(60), || (acked.load(std::sync::atomic::Ordering::Relaxed) >= count).then_some(()));
+            poll(Duration::from_secs(180), || (acked.load(std::sync::atomic::Ordering::Relaxed) >= count).then_some(()));
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
         drop(running.join().expect("the load does not panic"));
-        assert!(sent.is_some(), "the events were not taken in a minute");
+        assert!(sent.is_some(), "the events were not taken in three minutes");
     });
 }

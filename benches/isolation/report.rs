@@ -96,10 +96,10 @@ pub(crate) fn head() -> String {
 }
 
 /// Writes everything.
-pub(crate) fn write(path: &Path, scenarios: &[Scenario], given_back: &Value) -> io::Result<()> {
+pub(crate) fn write(path: &Path, scenarios: &[Scenario], others: &Value) -> io::Result<()> {
     let all: Vec<Value> = scenarios.iter().map(Scenario::json).collect();
     if let Some(directory) = path.parent() {
         std::fs::create_dir_all(directory)?;
     }
-    std::fs::write(path, format!("{:#}\n", json!({ "scenarios": all, "given_back": given_back })))
+    std::fs::write(path, format!("{:#}\n", json!({ "scenarios": all, "others": others })))
 }

@@ -5,12 +5,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use hookgate::testkit::usage::{cpu_us, peak_rss_kib};
 use hookgate::testkit::{Load, poll};
 
-use crate::sink::Sink;
+use crate::sink::{Sink, now_us};
 
 /// Connections of the load generator: enough that a group commit never waits for requests.
 const LOAD_SENDERS: usize = 256;
@@ -94,13 +94,6 @@ impl Gateway {
     fn disk_bytes(&self) -> u64 {
         self.data.as_deref().map_or(0, allocated_bytes)
     }
-}
-
-/// The wall clock in microseconds: sender and sink are one process, so it is the same clock.
-#[expect(clippy::disallowed_methods, reason = "a bench measures real time")]
-pub(crate) fn now_us() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a bench measures a stretch of real time")]

@@ -4,6 +4,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use hookgate::testkit::NumberedBody;
 use parking_lot::Mutex;
@@ -66,6 +67,13 @@ impl Sink {
     }
 }
 
+/// The wall clock in microseconds: sender and sink are one process, so it is the same clock.
+#[expect(clippy::disallowed_methods, reason = "a bench measures real time")]
+pub(crate) fn now_us() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
+
 async fn accept(listener: std::net::TcpListener, seen: Arc<Seen>, delivered: Arc<AtomicU64>) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     loop {
@@ -87,7 +95,7 @@ async fn serve(mut stream: TcpStream, seen: &Seen, delivered: &AtomicU64) -> io:
             if seen.recording.load(Ordering::Relaxed)
                 && let Some(sent_us) = NumberedBody::sent_us(&buffer[body_at..end])
             {
-                let age = crate::round::now_us().saturating_sub(sent_us);
+                let age = now_us().saturating_sub(sent_us);
                 seen.ages_us.lock().push(u32::try_from(age).unwrap_or(u32::MAX));
             }
             buffer.drain(..end);

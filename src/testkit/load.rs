@@ -1,4 +1,4 @@
-//! A load generator: many keep-alive connections in a closed loop, at as little CPU as a client can do with.
+//! A load generator: many keep-alive connections, in a closed loop or on a schedule, at as little CPU as a client can do with.
 //!
 //! It shares the machine with what it measures, so the request bytes are made once and only figures are rewritten.
 
@@ -26,7 +26,7 @@ const ROOM_INTERVAL: Duration = Duration::from_millis(1);
 pub struct Load {
     /// The gateway's ingress.
     pub address: SocketAddr,
-    /// Sender `i` posts to path `i` modulo their number.
+    /// Senders take turns with them: sender `i` posts to path `i`, then to the one as many places on as there are senders, and so on.
     pub paths: Vec<String>,
     /// Connections, each with one request at a time.
     pub senders: usize,
@@ -40,6 +40,9 @@ pub struct Load {
     pub stop: Arc<AtomicBool>,
     /// Counts what has arrived at the other end, and how many requests may be on their way there before senders wait.
     pub backlog: Option<(Arc<AtomicU64>, usize)>,
+    /// Requests per second in all, each sent when it is due or as soon after as its sender is free, and stamped with when it was
+    /// due: what waits for a slow gateway counts. `None`: the next one as soon as the last was answered.
+    pub per_s: Option<u32>,
     /// Tells the time that is written into bodies, in microseconds.
     pub clock_us: fn() -> u64,
 }
@@ -81,6 +84,7 @@ impl Load {
             acked: Arc::default(),
             stop: Arc::default(),
             backlog: None,
+            per_s: None,
             clock_us: || 0,
         }
     }
@@ -97,8 +101,7 @@ impl Load {
         let numbers = AtomicU64::new(self.first_number);
         let most = self.backlog.as_ref().map_or(Semaphore::MAX_PERMITS, |(_, most)| *most);
         let room = Semaphore::new(most);
-        let senders =
-            (0..self.senders).map(|index| self.send_all(&self.paths[index % self.paths.len()], &numbers, &room));
+        let senders = (0..self.senders).map(|index| self.send_all(index, &numbers, &room));
         let parts = runtime.block_on(async {
             tokio::select! {
                 parts = join_all(senders) => parts,
@@ -115,27 +118,31 @@ impl Load {
         report
     }
 
-    async fn send_all(&self, path: &str, numbers: &AtomicU64, room: &Semaphore) -> LoadReport {
+    async fn send_all(&self, index: usize, numbers: &AtomicU64, room: &Semaphore) -> LoadReport {
+        let first = index % self.paths.len();
+        let heads: Vec<String> =
+            self.paths[first..].iter().step_by(self.senders.max(1)).map(|path| self.head(path)).collect();
+        let mut heads = heads.iter().cycle();
+        let mut schedule = Schedule::of(self, index);
         let mut report = LoadReport::default();
         let Ok(mut stream) = TcpStream::connect(self.address).await else { return report };
         if stream.set_nodelay(true).is_err() {
             return report;
         }
         let template = NumberedBody::new(self.body_bytes);
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-            self.address,
-            template.as_bytes().len()
-        );
-        let mut request = head.clone().into_bytes();
-        request.extend_from_slice(template.as_bytes());
+        let mut request = Vec::new();
         let mut answer = Vec::with_capacity(ANSWER_BYTES_MAX);
         while !self.stop.load(Ordering::Relaxed) {
             // Its place becomes free when something arrives, not when this one is answered.
             let Ok(place) = room.acquire().await else { break };
             place.forget();
+            let late = schedule.wait().await;
             let number = numbers.fetch_add(1, Ordering::Relaxed);
-            NumberedBody::stamp(&mut request[head.len()..], number, (self.clock_us)());
+            let Some(head) = heads.next() else { break };
+            request.clear();
+            request.extend_from_slice(head.as_bytes());
+            request.extend_from_slice(template.as_bytes());
+            NumberedBody::stamp(&mut request[head.len()..], number, (self.clock_us)().saturating_sub(late));
             let started = Instant::now();
             match exchange(&mut stream, &request, &mut answer).await {
                 Ok(200) => {
@@ -157,6 +164,15 @@ impl Load {
         report
     }
 
+    /// The head of a request to this path.
+    fn head(&self, path: &str) -> String {
+        let length = NumberedBody::new(self.body_bytes).as_bytes().len();
+        format!(
+            "POST {path} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n",
+            self.address
+        )
+    }
+
     /// Gives senders the places of what has arrived, and ends their waiting when it is over.
     async fn make_room(&self, room: &Semaphore) -> Infallible {
         let mut arrived_before = self.backlog.as_ref().map_or(0, |(arrived, _)| arrived.load(Ordering::Relaxed));
@@ -171,6 +187,33 @@ impl Load {
                 room.close();
             }
         }
+    }
+}
+
+/// When one sender's requests are due.
+struct Schedule {
+    next: Option<(tokio::time::Instant, Duration)>,
+}
+
+impl Schedule {
+    /// Senders take turns, so that requests come evenly.
+    fn of(load: &Load, index: usize) -> Self {
+        let next = load.per_s.map(|per_s| {
+            let between = Duration::from_secs(1) / per_s.max(1);
+            let turn = u32::try_from(index).unwrap_or(u32::MAX);
+            let all = u32::try_from(load.senders).unwrap_or(u32::MAX);
+            (tokio::time::Instant::now() + between * turn, between * all)
+        });
+        Self { next }
+    }
+
+    /// Waits until the next one is due, and tells by how many microseconds it is late.
+    async fn wait(&mut self) -> u64 {
+        let Some((due, between)) = &mut self.next else { return 0 };
+        tokio::time::sleep_until(*due).await;
+        let late = due.elapsed();
+        *due += *between;
+        u64::try_from(late.as_micros()).unwrap_or(u64::MAX)
     }
 }
 

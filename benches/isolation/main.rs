@@ -62,7 +62,8 @@ fn main() {
     let given_back = bench.hosts_asked_once();
     let held = bench.held(if quick { HELD / 10 } else { HELD });
     let path = target_directory().join("bench/isolation.json");
-    report::write(&path, &scenarios, &json!({ "given_back": given_back, "held": held })).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    report::write(&path, &scenarios, &json!({ "given_back": given_back, "held": held }))
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     println!("written to {}", path.display());
 }
 
@@ -200,8 +201,9 @@ fn send(gateway: &Gateway, path: &str, count: u64) {
     let (acked, stop) = (std::sync::Arc::clone(&load.acked), std::sync::Arc::clone(&load.stop));
     std::thread::scope(|scope| {
         let running = scope.spawn(move || load.run());
-        let sent =
-            poll(Duration::from_secs(180), || (acked.load(std::sync::atomic::Ordering::Relaxed) >= count).then_some(()));
+        let sent = poll(Duration::from_secs(180), || {
+            (acked.load(std::sync::atomic::Ordering::Relaxed) >= count).then_some(())
+        });
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
         drop(running.join().expect("the load does not panic"));
         assert!(sent.is_some(), "the events were not taken in three minutes");

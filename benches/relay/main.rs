@@ -30,6 +30,10 @@ const BARE_SENDERS: [usize; 3] = [32, 64, 128];
 /// Connections of the `hookgate` series.
 const CONNECTIONS: usize = 16;
 
+/// The gateway's own, so that the bare relay differs in nothing but what is measured.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let Some(role) = bare::Role::parse(&arguments) {

@@ -172,6 +172,7 @@ fn a_wrong_line_is_refused_by_its_number_and_nothing_is_imported() {
     };
     let unknown_field = lines[source].replacen("\"name\"", "\"colour\":1,\"name\"", 1);
     let unknown_phase = lines[first_event].replacen("SUCCESSFUL", "SUCCESFUL", 1);
+    let ahead = lines[first_event].replacen("\"generation\":0", "\"generation\":1", 1);
     let twice = format!("{}\n{}", lines[first_event], lines[first_event]);
     let cases = [
         (changed(0, "{\"type\":\"hookgate\",\"format\":2,\"secrets\":true}"), "line 1: format 2"),
@@ -181,6 +182,7 @@ fn a_wrong_line_is_refused_by_its_number_and_nothing_is_imported() {
         (changed(source, lines[source + 1]), "already"),
         (changed(first_event, "{"), "EOF"),
         (changed(first_event, &unknown_phase), "SUCCESFUL"),
+        (changed(first_event, &ahead), "generation"),
         (changed(first_event, &twice), "already"),
         (changed(first_event, lines[first_event + 2]), "in the order"),
         (format!("{}\n{}", lines[..source].join("\n"), lines[source + 2..].join("\n")), "no source src_"),

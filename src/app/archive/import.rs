@@ -170,6 +170,10 @@ impl Seen {
         expect(&self.configuration.connections, &event.connection_id, "connection")?;
         expect(&self.configuration.sources, &event.source_id, "source")?;
         expect(&self.configuration.destinations, &event.destination_id, "destination")?;
+        let generation = self.configuration.standing(event.connection_id).generation;
+        if event.generation > generation {
+            return Err(format!("`generation` is {}, its connection's is {generation}", event.generation));
+        }
         if event.created_at < mem::replace(&mut self.newest, event.created_at) {
             return Err("events must come in the order of `created_at`".to_owned());
         }

@@ -110,7 +110,7 @@ fn expire(shared: &Shared, cutoff: Timestamp) -> Result<(), StoreError> {
         }
         let slots = shared.query(|state, over, _| state.read_block(block.block, over))?;
         let configuration = shared.configuration();
-        let is_expired = |event: &Event| is_settled(event, &configuration) && event.last_activity_at() < cutoff;
+        let is_expired = |event: &Event| is_settled(event, &configuration) && last_told(event, &configuration) < cutoff;
         let events = slots.into_values().filter_map(|slot| match slot {
             Slot::Row(row) => is_expired(&row.event).then_some((row.event.seq, row.event.version)),
             Slot::Gone => None,
@@ -123,6 +123,16 @@ fn expire(shared: &Shared, cutoff: Timestamp) -> Result<(), StoreError> {
 /// Whether nothing more will happen to an event by itself: what its connection cut is cancelled, however it is stored.
 fn is_settled(event: &Event, configuration: &Configuration) -> bool {
     event.phase.effective(event.generation, configuration.standing(event.connection_id)).is_settled()
+}
+
+/// When anything last happened to an event. What its connection cut is kept from then on, so that it is seen as cancelled:
+/// a later change of the connection keeps it longer, never shorter.
+fn last_told(event: &Event, configuration: &Configuration) -> Timestamp {
+    let activity = event.last_activity_at();
+    match configuration.connections.get(&event.connection_id) {
+        Some(connection) if !event.phase.is_settled() => activity.max(connection.updated_at),
+        Some(_) | None => activity,
+    }
 }
 
 fn forget(shared: &Shared, events: &[(Seq, u32)]) -> Result<(), StoreError> {

@@ -97,11 +97,15 @@ fn events_cut_by_their_connection_expire_as_settled_ones_do() {
     let mut subject = with_a_day();
     let waiting = fill(&subject, 1_000, Some(10));
     subject.settle();
-    cut(subject.store().as_ref());
+    // Longer on hold than settled ones are kept: they are seen as cancelled all the same.
+    subject.clock().advance_ms(2 * DAY_MS);
+    cut(&subject);
+    subject.local().retain_now().unwrap();
+    let cancelled = EventFilter { statuses: vec![EventStatus::Cancelled], ..EventFilter::default() };
+    assert_eq!(subject.store().count(&cancelled, now(&subject)).unwrap(), waiting.len() as u64);
     subject.clock().advance_ms(2 * DAY_MS);
     let young = accept(subject.store().as_ref(), 10);
     subject.settle();
-    let cancelled = EventFilter { statuses: vec![EventStatus::Cancelled], ..EventFilter::default() };
     let count = |subject: &LocalSubject| subject.store().count(&cancelled, now(subject)).unwrap();
     // The young one was accepted over a route of before, as in a race.
     assert_eq!(count(&subject), waiting.len() as u64 + 1);
@@ -113,9 +117,10 @@ fn events_cut_by_their_connection_expire_as_settled_ones_do() {
 }
 
 /// Raises the generation of the connection that everything is on.
-fn cut(store: &dyn Store) {
-    let item = Connection { id: connection(), generation: 1, ..requests::connection(0, 1, None) };
-    store.put_config(vec![ConfigItem::Connection(item)]).wait().unwrap();
+fn cut(subject: &LocalSubject) {
+    let updated_at = now(subject);
+    let item = Connection { id: connection(), generation: 1, updated_at, ..requests::connection(0, 1, None) };
+    subject.store().put_config(vec![ConfigItem::Connection(item)]).wait().unwrap();
 }
 
 #[test]

@@ -74,6 +74,9 @@ fn target_directory() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).parent().map(Path::to_owned).unwrap_or_default()
 }
 
+/// Runs the trial with something beside it.
+type Measure<'a> = &'a dyn Fn(Box<dyn FnOnce() + Send + '_>) -> trial::Figures;
+
 struct Bench {
     sink: Sink,
     hanging: Trouble,
@@ -89,7 +92,7 @@ impl Bench {
         name: &'static str,
         figure: Figure,
         pace: Pace,
-        trouble: impl Fn(&Self, &Gateway, &dyn Fn(Box<dyn FnOnce() + Send + '_>) -> trial::Figures) -> trial::Figures,
+        trouble: impl Fn(&Self, &Gateway, Measure<'_>) -> trial::Figures,
     ) -> Scenario {
         let rounds = (1..=self.rounds).map(|round| {
             println!("{name}: round {round} of {}", self.rounds);
@@ -104,11 +107,7 @@ impl Bench {
     }
 
     /// A destination that takes requests and never answers: all slots of its connection are taken before the trial begins.
-    fn hang(
-        &self,
-        gateway: &Gateway,
-        measure: &dyn Fn(Box<dyn FnOnce() + Send + '_>) -> trial::Figures,
-    ) -> trial::Figures {
+    fn hang(&self, gateway: &Gateway, measure: Measure<'_>) -> trial::Figures {
         let before = self.hanging.received();
         let url = format!("http://{}/", self.hanging.host(0));
         let flow = gateway.client.connect("hanging", &url, &json!([]));
@@ -129,11 +128,7 @@ impl Bench {
     }
 
     /// Many events at once for one connection whose destination takes its time.
-    fn burst(
-        &self,
-        gateway: &Gateway,
-        measure: &dyn Fn(Box<dyn FnOnce() + Send + '_>) -> trial::Figures,
-    ) -> trial::Figures {
+    fn burst(&self, gateway: &Gateway, measure: Measure<'_>) -> trial::Figures {
         let url = format!("http://{}/", self.slow.host(0));
         let flow = gateway.client.connect("burst", &url, &json!([]));
         measure(Box::new(move || send(gateway, &flow.path, BURST, Some(BURST_PER_S))))

@@ -6,7 +6,7 @@ use super::kit::{LocalSubject, accept, accept_all, connection, everything, files
 use crate::{
     domain::{ConfigItem, Connection, Event, EventStatus},
     store::{
-        EventFilter, Store, StoreError,
+        EventFilter, StoreError,
         conformance::{Subject, kit as requests},
     },
 };

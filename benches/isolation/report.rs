@@ -83,7 +83,13 @@ impl Scenario {
             .iter()
             .map(|(without, with)| json!({ "without": figures(without), "with": figures(with) }))
             .collect();
-        json!({ "name": self.name, "figure": self.figure.unit(), "ratio": self.ratio(), "within": self.holds(), "rounds": rounds })
+        json!({
+            "name": self.name,
+            "figure": self.figure.unit(),
+            "ratio": self.ratio(),
+            "within": self.holds(),
+            "rounds": rounds,
+        })
     }
 }
 

@@ -77,7 +77,14 @@ impl Scenario {
     }
 
     fn json(&self) -> Value {
-        let figures = |one: &Figures| json!({ "events_per_s": one.events_per_s, "p50_ms": one.p50_ms, "p99_ms": one.p99_ms, "rss_mib": one.rss_mib });
+        let figures = |one: &Figures| {
+            json!({
+                "events_per_s": one.events_per_s,
+                "p50_ms": one.p50_ms,
+                "p99_ms": one.p99_ms,
+                "rss_mib": one.rss_mib,
+            })
+        };
         let rounds: Vec<Value> = self
             .rounds
             .iter()

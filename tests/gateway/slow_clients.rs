@@ -24,7 +24,7 @@ const BODY_BYTES: usize = 1 << 20;
 /// Requests of a client that takes no answer: more than the sockets' buffers hold.
 const PIPELINED: usize = 400_000;
 /// What such a client may cost, beside what the kernel keeps.
-const GROWTH_KIB_MAX: u64 = 32 * 1024;
+const GROWTH_KIB_MAX: u64 = 48 * 1024;
 
 trait Connection: Read + Write {
     fn socket(&self) -> &TcpStream;

@@ -27,7 +27,7 @@ use hookgate::{
             row::{Overlaid, RequestRef, Row, Slot, block_of, slot_of},
             state::{Asking, HeldAsk, PendingAsk, State},
         },
-        query::{EventFilter, Histogram, PageRequest, SeqBound},
+        query::{EventFilter, EventOrder, Histogram, Optional, PageRequest},
     },
 };
 
@@ -78,8 +78,8 @@ fn ask_with_overlay(table: &mut Table, state: &State) {
     let connection = ConnectionId::from_bits(1_007);
     let filter = EventFilter { connections: vec![connection], ..EventFilter::default() };
     let asking = Asking { filter: &filter, standing: &|_| Standing::default(), now };
-    let newest = PageRequest { descending: true, from: SeqBound::Start, limit: 100 };
-    let page = || assert_eq!(state.page(&over, &asking, &newest).unwrap().events.len(), 100);
+    let newest = PageRequest { order: EventOrder::Created, descending: true, after: None, limit: 100 };
+    let page = || assert_eq!(state.page(&over, &asking, &newest).unwrap().0.len(), 100);
     table.add("overlay, page of one connection", median_ms(page), "ms", 20.0);
     table.add("overlay, count", median_ms(|| assert!(state.count(&over, &asking).unwrap() > 0)), "ms", 100.0);
     let window = PendingAsk { connection, generation: 0, due_before: now, from: None, limit: 1000 };
@@ -250,6 +250,8 @@ fn row(seq: u64, phase: Phase) -> Row {
         phase,
         generation: 0,
         automatic_used: 0,
+        bulk_id: None,
+        deleted_at: None,
         attempts: vec![attempt(seq, 0, 200)],
     };
     let body_bytes = u32::try_from(mixed(seq) % 4096).unwrap();
@@ -291,8 +293,9 @@ fn ask(table: &mut Table, state: &State) {
         connections: vec![ConnectionId::from_bits(999)],
         ..all.clone()
     };
-    let nothing = EventFilter { response_statuses: vec![(599, 599)], ..all.clone() };
-    let newest = PageRequest { descending: true, from: SeqBound::Start, limit: 100 };
+    let nothing =
+        EventFilter { response_statuses: Optional { present: None, any_of: vec![(599, 599)] }, ..all.clone() };
+    let newest = PageRequest { order: EventOrder::Created, descending: true, after: None, limit: 100 };
     for (name, filter, events) in [
         ("page, newest 100", &all, 100),
         ("page, one connection", &on, 100),
@@ -301,7 +304,7 @@ fn ask(table: &mut Table, state: &State) {
         ("page, nothing matches", &nothing, 0),
     ] {
         let asking = Asking { filter, standing: &standing, now };
-        let page = || assert_eq!(state.page(&over, &asking, &newest).unwrap().events.len(), events);
+        let page = || assert_eq!(state.page(&over, &asking, &newest).unwrap().0.len(), events);
         table.add(name, median_ms(page), "ms", 20.0);
     }
     for (name, filter) in [("count, everything", &all), ("count, FAILED on one connection", &failed_on)] {

@@ -14,7 +14,7 @@ use crate::{
     domain::{
         AttemptId, AttemptRecord, AttemptSummary, Configuration, Event, EventId, NextTry, Request, Seq, Timestamp,
     },
-    store::{PageRequest, SeqBound, Store},
+    store::{EventKey, EventOrder, PageRequest, Store},
 };
 
 /// Where a page begins.
@@ -196,17 +196,20 @@ impl Query {
         }
         let now = self.now();
         self.blocking(move |store| {
-            let (backwards, from) = match page.start {
-                Start::First => (false, SeqBound::Start),
-                Start::After(seq) => (false, SeqBound::After(seq)),
-                Start::Before(seq) => (true, SeqBound::After(seq)),
+            let place = |seq| Some(EventKey::at_seq(seq));
+            let (backwards, after) = match page.start {
+                Start::First => (false, None),
+                Start::After(seq) => (false, place(seq)),
+                Start::Before(seq) => (true, place(seq)),
             };
-            let request = PageRequest { descending: page.descending != backwards, from, limit: page.limit };
-            let mut found = store.events(&filter, &request, now)?;
+            let descending = page.descending != backwards;
+            let request = PageRequest { order: EventOrder::Created, descending, after, limit: page.limit };
+            let found = store.events(&filter, &request, now)?;
+            let mut events: Vec<Event> = found.events.into_iter().map(|kept| kept.event).collect();
             if backwards {
-                found.events.reverse();
+                events.reverse();
             }
-            Ok(with_keys(found.events, |event| event.seq, page.start, found.more))
+            Ok(with_keys(events, |event| event.seq, page.start, found.more))
         })
         .await
     }

@@ -15,7 +15,7 @@ use crate::{
         delivery::Asked,
         directory::{Command, ConfigError},
     },
-    store::{Held, PendingEvent, Store, StoreError},
+    store::{Held, KeptEvent, Store, StoreError},
 };
 
 /// How often an action looks again when the event changed between looking and asking.
@@ -123,7 +123,7 @@ impl GatewayHandle {
     ///
     /// `SwitchedOff` while nothing is sent on its connection; `NotFound`, `Store`, `Busy`.
     pub async fn retry(&self, id: EventId, asked: Asked) -> Result<Event, ActionError> {
-        let known = |row: &PendingEvent| {
+        let known = |row: &KeptEvent| {
             let switched_off = self.store.configuration().switched_off(row.event.connection_id)?;
             Some(Err(switched_off.into()))
         };
@@ -136,7 +136,7 @@ impl GatewayHandle {
     ///
     /// `AlreadySettled` when it was successful or failed for good; `NotFound`, `Store`, `Busy`.
     pub async fn cancel(&self, id: EventId) -> Result<Event, ActionError> {
-        let known = |row: &PendingEvent| {
+        let known = |row: &KeptEvent| {
             let configuration = self.store.configuration();
             let event = &row.event;
             let phase = event.phase.effective(event.generation, configuration.standing(event.connection_id));
@@ -186,8 +186,8 @@ impl GatewayHandle {
     async fn act(
         &self,
         id: EventId,
-        known: impl Fn(&PendingEvent) -> Option<Result<Event, ActionError>>,
-        ask: impl Fn(PendingEvent, oneshot::Sender<Result<Event, ActionError>>) -> Ask,
+        known: impl Fn(&KeptEvent) -> Option<Result<Event, ActionError>>,
+        ask: impl Fn(KeptEvent, oneshot::Sender<Result<Event, ActionError>>) -> Ask,
     ) -> Result<Event, ActionError> {
         let mut looks = 0;
         loop {

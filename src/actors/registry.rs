@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use super::handle::{ActionError, Apply};
 use crate::{
     domain::{ConnectionId, Event, Seq, Timestamp, delivery::Asked},
-    store::{CommitListener, Offer, PendingEvent},
+    store::{CommitListener, KeptEvent, Offer},
 };
 
 /// New events of one connection, in rising order of seq.
@@ -31,9 +31,9 @@ pub(crate) struct Offers(pub(crate) Vec<Offer>);
 #[rtype(result = "()")]
 pub(crate) enum Ask {
     /// One more try of an event. Answered when durable. The row is for an event that the actor does not know.
-    Retry(PendingEvent, Asked, oneshot::Sender<Result<Event, ActionError>>),
+    Retry(KeptEvent, Asked, oneshot::Sender<Result<Event, ActionError>>),
     /// No more tries of an event. Answered when durable.
-    Cancel(PendingEvent, oneshot::Sender<Result<Event, ActionError>>),
+    Cancel(KeptEvent, oneshot::Sender<Result<Event, ActionError>>),
     /// The slot's flag or the configuration has changed. Answered when nothing more is started, or things start again.
     Obey(oneshot::Sender<()>),
     /// Start nothing more. Answered when nothing is in flight and all outcomes are durable.

@@ -118,8 +118,14 @@ impl World {
             drawn: AtomicU64::new(1),
         });
         let memory = MemoryStore::new(Arc::new(trap.clock));
-        let project =
-            Project { id: ProjectId::from_bits(1), signing_secret: Secret::new("secret"), created_at: T0, version: 1 };
+        let project = Project {
+            id: ProjectId::from_bits(1),
+            name: "test".to_owned(),
+            signing_secret: Secret::new("secret"),
+            previous_secret: None,
+            created_at: T0,
+            version: 1,
+        };
         memory.put_config(vec![ConfigItem::Project(project)]).await.unwrap();
         let mut world = Self::on(memory, trap, concurrency).await;
         (world.connection, world.destination) = world.connect("one", URL, rules).await;
@@ -227,6 +233,8 @@ impl World {
         NewRequest {
             request: Arc::new(request),
             routes: vec![route],
+            first_index: 0,
+            documents: Vec::new(),
             ignored: Vec::new(),
             rejection: None,
             body_permit: Some(Arc::new(())),

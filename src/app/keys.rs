@@ -47,6 +47,9 @@ pub(super) fn api_key(key: &Secret, label: &str, now: Timestamp) -> anyhow::Resu
         id: ApiKeyId::from_parts(now, random_bits()?),
         label: label.to_owned(),
         hash: hash(key),
+        scope: crate::domain::Scope::Admin,
+        previous: None,
+        revoked_at: None,
         created_at: now,
         version: 1,
     })

@@ -77,6 +77,9 @@ fn given_key(configuration: &Configuration, given: Option<&Secret>, now: Timesta
         id: GIVEN_KEY,
         label: "HOOKGATE_API_KEY".to_owned(),
         hash,
+        scope: crate::domain::Scope::Admin,
+        previous: None,
+        revoked_at: None,
         created_at: now,
         version: known.map_or(1, |known| known.version + 1),
     })
@@ -98,7 +101,9 @@ fn hand_over(key: Secret, settings: &Settings) -> anyhow::Result<Provisioned> {
 fn first_items(now: Timestamp) -> anyhow::Result<Vec<ConfigItem>> {
     let project = Project {
         id: ProjectId::from_parts(now, keys::random_bits()?),
+        name: "hookgate".to_owned(),
         signing_secret: keys::random_text("")?,
+        previous_secret: None,
         created_at: now,
         version: 1,
     };
@@ -109,6 +114,7 @@ fn first_items(now: Timestamp) -> anyhow::Result<Vec<ConfigItem>> {
         token: SourceToken::from_random(keys::random_bits()?),
         kind: "WEBHOOK".to_owned(),
         allowed_http_methods: vec![HttpMethod::Post, HttpMethod::Put, HttpMethod::Patch, HttpMethod::Delete],
+        custom_response: None,
         disabled_at: None,
         deleted_at: None,
         created_at: now,

@@ -13,12 +13,57 @@ use super::{
 pub struct Project {
     /// `team_id` in every API object.
     pub id: ProjectId,
+    /// What people call it.
+    pub name: String,
     /// Signs deliveries; made at first start.
     pub signing_secret: Secret,
+    /// What signed before it was rolled: signs beside it for a while, so that receivers can change over.
+    pub previous_secret: Option<Previous<Secret>>,
     /// When the data directory was set up.
     pub created_at: Timestamp,
     /// Counts its changes, from 1.
     pub version: u32,
+}
+
+/// What was rolled, and until when it still counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Previous<T> {
+    /// What it was.
+    pub value: T,
+    /// From then on it does not count any more.
+    pub until: Timestamp,
+}
+
+/// What a key allows; each allows what those before it do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scope {
+    /// Look at everything but secrets.
+    Read,
+    /// Change what is configured, send and cancel.
+    Write,
+    /// See and roll secrets, make and revoke keys, erase data.
+    Admin,
+}
+
+impl Scope {
+    /// All, in order.
+    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Admin];
+
+    /// The API's word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// Reads the API's word.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.as_str() == text)
+    }
 }
 
 /// A key to the API: only its hash is kept.
@@ -30,6 +75,12 @@ pub struct ApiKey {
     pub label: String,
     /// SHA-256 of the whole key text (256 random bits: a fast hash is right).
     pub hash: [u8; 32],
+    /// What it allows.
+    pub scope: Scope,
+    /// The hash of what it was before it was rolled.
+    pub previous: Option<Previous<[u8; 32]>>,
+    /// From then on it allows nothing.
+    pub revoked_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
     /// Counts its changes, from 1.

@@ -267,6 +267,7 @@ fn source_of(new: NewSource, now: Timestamp, id: SourceId, token: SourceToken) -
         token,
         kind: new.kind,
         allowed_http_methods: new.allowed_http_methods,
+        custom_response: None,
         disabled_at: None,
         deleted_at: None,
         created_at: now,

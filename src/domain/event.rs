@@ -1,7 +1,8 @@
 //! An event: one request on one connection, and where it stands.
 
 use super::{
-    AttemptSummary, AttemptTrigger, ConnectionId, DestinationId, EventId, RequestId, Route, SourceId, Timestamp,
+    AttemptSummary, AttemptTrigger, BulkId, ConnectionId, DestinationId, ErrorCode, EventId, RequestId, Route,
+    SourceId, Timestamp,
 };
 
 /// The dense number of an event: order of acceptance.
@@ -174,6 +175,10 @@ pub struct Event {
     pub generation: u32,
     /// Automatic retries used up.
     pub automatic_used: u32,
+    /// The bulk operation that last asked for it again.
+    pub bulk_id: Option<BulkId>,
+    /// Set for ever: lists leave it out; its attempts are still shown by their ids.
+    pub deleted_at: Option<Timestamp>,
     /// Every try so far, in order.
     pub attempts: Vec<AttemptSummary>,
 }
@@ -195,6 +200,8 @@ impl Event {
             phase: Phase::Ready { due_at: at, trigger: AttemptTrigger::Initial, automatic_due: None },
             generation: route.generation,
             automatic_used: 0,
+            bulk_id: None,
+            deleted_at: None,
             attempts: Vec::new(),
         }
     }
@@ -242,6 +249,30 @@ impl Event {
         let held = (standing.paused && due_at <= now) || unpaused_at.is_some_and(|unpaused_at| due_at <= unpaused_at);
         let trigger = if held && !cancelled { AttemptTrigger::Unpause } else { planned };
         Some(NextTry { number: super::delivery::next_number(self), trigger, due_at, cancelled })
+    }
+
+    /// When its last attempt ended.
+    #[must_use]
+    pub fn last_attempt_at(&self) -> Option<Timestamp> {
+        self.attempts.last().map(AttemptSummary::ended_at)
+    }
+
+    /// When it was delivered, as long as it counts as that.
+    #[must_use]
+    pub fn successful_at(&self) -> Option<Timestamp> {
+        self.last_attempt_at().filter(|_| self.phase == Phase::Successful)
+    }
+
+    /// The HTTP status of its last attempt, if one came.
+    #[must_use]
+    pub fn response_status(&self) -> Option<u16> {
+        self.attempts.last().and_then(|attempt| attempt.result.status())
+    }
+
+    /// Why its last attempt failed, if no complete answer came.
+    #[must_use]
+    pub fn error_code(&self) -> Option<ErrorCode> {
+        self.attempts.last().and_then(|attempt| attempt.result.error())
     }
 
     /// When anything last happened to it: what retention counts from.

@@ -145,6 +145,26 @@ id!(
     ApiKeyId,
     "key_"
 );
+id!(
+    /// Names a saved filter over events.
+    ViewId,
+    "view_"
+);
+id!(
+    /// Names a bookmark.
+    BookmarkId,
+    "bmk_"
+);
+id!(
+    /// Names a bulk operation.
+    BulkId,
+    "bch_"
+);
+id!(
+    /// Names a change of the configuration.
+    AuditId,
+    "aud_"
+);
 
 impl RequestId {
     /// The id of the event at `index` of this request's fan-out.

@@ -9,6 +9,7 @@ pub mod connection;
 pub mod delivery;
 pub mod destination;
 pub mod directory;
+pub mod document;
 pub mod error_code;
 pub mod event;
 pub mod id;
@@ -22,18 +23,19 @@ pub mod source;
 pub mod time;
 
 pub use attempt::{AttemptRecord, AttemptResult, AttemptStatus, AttemptSummary, AttemptTrigger};
-pub use configuration::{ApiKey, ConfigItem, Configuration, Project, SwitchedOff};
+pub use configuration::{ApiKey, ConfigItem, Configuration, Previous, Project, Scope, SwitchedOff};
 pub use connection::Connection;
 pub use destination::{CliDestination, Destination, DestinationAuth, DestinationKind, HttpDestination, HttpMethod};
+pub use document::{Document, DocumentKey, Family};
 pub use error_code::ErrorCode;
 pub use event::{Event, EventStatus, NextTry, Phase, Seq, Standing, Unsent};
 pub use id::{
-    ApiKeyId, AttemptId, ConnectionId, DestinationId, EventDataId, EventId, IgnoredEventId, ProjectId, RequestId,
-    SourceId,
+    ApiKeyId, AttemptId, AuditId, BookmarkId, BulkId, ConnectionId, DestinationId, EventDataId, EventId,
+    IgnoredEventId, ProjectId, RequestId, SourceId, ViewId,
 };
 pub use request::{Ignored, IgnoredCause, RejectionCause, Request, Route};
 pub use retry_after::RetryAfter;
 pub use rule::{RetryRule, RetryStrategy, Rule, StatusCodes};
 pub use secret::Secret;
-pub use source::{Source, SourceToken};
-pub use time::Timestamp;
+pub use source::{CustomResponse, ResponseType, Source, SourceToken};
+pub use time::{Span, Timestamp};

@@ -33,6 +33,45 @@ impl std::borrow::Borrow<str> for SourceToken {
     }
 }
 
+/// The type of what a source answers with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum ResponseType {
+    Json,
+    Text,
+    Xml,
+}
+
+impl ResponseType {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Json, Self::Text, Self::Xml];
+
+    /// The API's word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Text => "text",
+            Self::Xml => "xml",
+        }
+    }
+
+    /// Reads the API's word.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// What a source answers an accepted request with instead of our own answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomResponse {
+    /// Its type.
+    pub content_type: ResponseType,
+    /// At most 1 000 characters.
+    pub body: String,
+}
+
 /// Where requests arrive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
@@ -48,6 +87,8 @@ pub struct Source {
     pub kind: String,
     /// Methods that become requests.
     pub allowed_http_methods: Vec<HttpMethod>,
+    /// What accepted requests are answered with; our own answer without one.
+    pub custom_response: Option<CustomResponse>,
     /// Set while it takes no requests.
     pub disabled_at: Option<Timestamp>,
     /// Set for ever: its URL leads nowhere any more.

@@ -57,6 +57,47 @@ impl Timestamp {
     }
 }
 
+/// A stretch of time; both ends may be open.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Span {
+    /// At or after.
+    pub from: Option<Timestamp>,
+    /// Before.
+    pub before: Option<Timestamp>,
+}
+
+impl Span {
+    /// From a moment on.
+    #[must_use]
+    pub const fn since(from: Timestamp) -> Self {
+        Self { from: Some(from), before: None }
+    }
+
+    /// Before a moment.
+    #[must_use]
+    pub const fn until(before: Timestamp) -> Self {
+        Self { from: None, before: Some(before) }
+    }
+
+    /// From a moment to before another one.
+    #[must_use]
+    pub const fn between(from: Timestamp, before: Timestamp) -> Self {
+        Self { from: Some(from), before: Some(before) }
+    }
+
+    /// Whether a moment lies in it.
+    #[must_use]
+    pub fn contains(&self, at: Timestamp) -> bool {
+        self.from.is_none_or(|from| at >= from) && self.before.is_none_or(|before| at < before)
+    }
+
+    /// Whether any moment from `first` to `last`, both included, may lie in it.
+    #[must_use]
+    pub fn touches(&self, first: Timestamp, last: Timestamp) -> bool {
+        self.from.is_none_or(|from| last >= from) && self.before.is_none_or(|before| first < before)
+    }
+}
+
 impl fmt::Display for Timestamp {
     /// ISO-8601, UTC, milliseconds: `2026-11-22T01:02:03.004Z`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -227,7 +227,15 @@ fn new_request(
         client_ip: arrival.client_ip,
     };
     let body_permit = Some(Arc::new(arrival.permit) as Arc<_>);
-    NewRequest { request: Arc::new(request), routes, ignored, rejection: None, body_permit }
+    NewRequest {
+        request: Arc::new(request),
+        routes,
+        first_index: 0,
+        documents: Vec::new(),
+        ignored,
+        rejection: None,
+        body_permit,
+    }
 }
 
 /// Why a connection makes no event of a request now; `None` when it does.

@@ -18,6 +18,7 @@ fn source() -> Source {
         token: SourceToken::new("tok"),
         kind: "WEBHOOK".to_owned(),
         allowed_http_methods: vec![HttpMethod::Post],
+        custom_response: None,
         disabled_at: None,
         deleted_at: None,
         created_at: Timestamp::EPOCH,

@@ -20,12 +20,13 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
 use super::{
-    Accepted, Commit, CommitListener, EventFilter, EventPage, Held as HeldBack, Histogram, KeptRequest, NewRequest,
-    PageRequest, PayloadRef, PendingEvent, PendingPage, RequestFilter, RequestPage, RequestStretch, Store, StoreError,
-    StoreStats, StoredAttempt, Transition,
+    Accepted, Commit, CommitListener, DocumentChange, DocumentStretch, EventFilter, EventPage, Held as HeldBack,
+    Histogram, KeptEvent, KeptRequest, NewRequest, PageRequest, PayloadRef, PendingPage, RequestFilter, RequestPage,
+    RequestStretch, Store, StoreError, StoreStats, StoredAttempt, Transition,
 };
 use crate::domain::{
-    AttemptId, ConfigItem, Configuration, ConnectionId, Event, EventId, Request, RequestId, Seq, Timestamp,
+    AttemptId, ConfigItem, Configuration, ConnectionId, Document, DocumentKey, Event, EventId, Family, Request,
+    RequestId, Seq, Timestamp,
 };
 
 /// The changes that can be made to fail.
@@ -37,6 +38,8 @@ pub enum Write {
     Record,
     /// [`Store::put_config`].
     PutConfig,
+    /// A change of documents.
+    PutDocuments,
 }
 
 /// A failure that is to come.
@@ -199,8 +202,28 @@ impl Store for FaultyStore {
         self.write(Write::Record, move |store| store.record(transition))
     }
 
-    fn put_config(&self, items: Vec<ConfigItem>) -> Commit<Arc<Configuration>> {
-        self.write(Write::PutConfig, move |store| store.put_config(items))
+    fn put_config_with(&self, items: Vec<ConfigItem>, documents: Vec<Document>) -> Commit<Arc<Configuration>> {
+        self.write(Write::PutConfig, move |store| store.put_config_with(items, documents))
+    }
+
+    fn put_documents(&self, changes: Vec<DocumentChange>) -> Commit<()> {
+        self.write(Write::PutDocuments, move |store| store.put_documents(changes))
+    }
+
+    fn document(&self, key: DocumentKey) -> Result<Document, StoreError> {
+        self.inner.document(key)
+    }
+
+    fn documents(&self, family: Family, stretch: DocumentStretch) -> Result<Vec<Document>, StoreError> {
+        self.inner.documents(family, stretch)
+    }
+
+    fn attached(&self, key: DocumentKey) -> Result<Request, StoreError> {
+        self.inner.attached(key)
+    }
+
+    fn next_seq(&self) -> Seq {
+        self.inner.next_seq()
     }
 
     fn configuration(&self) -> Arc<Configuration> {
@@ -245,7 +268,7 @@ impl Store for FaultyStore {
         self.inner.request(at)
     }
 
-    fn event(&self, id: EventId) -> Result<PendingEvent, StoreError> {
+    fn event(&self, id: EventId) -> Result<KeptEvent, StoreError> {
         self.inner.event(id)
     }
 

@@ -3,6 +3,7 @@
 //! It answers as the local store does (one conformance suite runs over both), but what it calls durable lives as long
 //! as the process. It never writes to disk, never starts a thread and never reads a clock but the one it is given.
 
+mod documents;
 mod requests;
 mod state;
 #[cfg(test)]
@@ -14,13 +15,16 @@ use parking_lot::Mutex;
 
 use self::state::State;
 use super::{
-    Accepted, Commit, CommitListener, EventFilter, EventPage, Held, Histogram, KeptRequest, NewRequest, PageRequest,
-    PayloadRef, PendingEvent, PendingPage, RequestFilter, RequestPage, RequestStretch, Store, StoreError, StoreStats,
-    StoredAttempt, Transition,
+    Accepted, Commit, CommitListener, DocumentChange, DocumentStretch, EventFilter, EventPage, Held, Histogram,
+    KeptEvent, KeptRequest, NewRequest, PageRequest, PayloadRef, PendingPage, RequestFilter, RequestPage,
+    RequestStretch, Store, StoreError, StoreStats, StoredAttempt, Transition,
 };
 use crate::{
     clock::Clock,
-    domain::{AttemptId, ConfigItem, Configuration, ConnectionId, Event, EventId, Request, RequestId, Seq, Timestamp},
+    domain::{
+        AttemptId, ConfigItem, Configuration, ConnectionId, Document, DocumentKey, Event, EventId, Family, Request,
+        RequestId, Seq, Timestamp,
+    },
 };
 
 /// Keeps everything in memory. Every commit it answers is decided already.
@@ -78,8 +82,29 @@ impl Store for MemoryStore {
         Commit::ready(self.state.lock().record(transition))
     }
 
-    fn put_config(&self, items: Vec<ConfigItem>) -> Commit<Arc<Configuration>> {
-        Commit::ready(self.state.lock().put_config(items))
+    fn put_config_with(&self, items: Vec<ConfigItem>, documents: Vec<Document>) -> Commit<Arc<Configuration>> {
+        Commit::ready(self.state.lock().put_config(items, documents))
+    }
+
+    fn put_documents(&self, changes: Vec<DocumentChange>) -> Commit<()> {
+        let mut state = self.state.lock();
+        Commit::ready(state.open().and_then(|()| state.documents.change(changes)))
+    }
+
+    fn document(&self, key: DocumentKey) -> Result<Document, StoreError> {
+        self.read(|state| state.documents.get(key))
+    }
+
+    fn documents(&self, family: Family, stretch: DocumentStretch) -> Result<Vec<Document>, StoreError> {
+        self.read(|state| Ok(state.documents.stretch(family, stretch)))
+    }
+
+    fn attached(&self, key: DocumentKey) -> Result<Request, StoreError> {
+        self.read(|state| state.documents.attached(key))
+    }
+
+    fn next_seq(&self) -> Seq {
+        self.state.lock().next_seq()
     }
 
     fn configuration(&self) -> Arc<Configuration> {
@@ -116,7 +141,7 @@ impl Store for MemoryStore {
         self.read(|state| state.request(at))
     }
 
-    fn event(&self, id: EventId) -> Result<PendingEvent, StoreError> {
+    fn event(&self, id: EventId) -> Result<KeptEvent, StoreError> {
         self.read(|state| state.event(id))
     }
 
@@ -135,7 +160,7 @@ impl Store for MemoryStore {
     fn histogram(&self, filter: &EventFilter, shape: Histogram, now: Timestamp) -> Result<Vec<u64>, StoreError> {
         self.read(|state| {
             let mut counts = vec![0; shape.buckets];
-            for bucket in state.matching(filter, now).filter_map(|event| shape.bucket_of(event.created_at)) {
+            for bucket in state.matching(filter, now).filter_map(|kept| shape.bucket_of(kept.created_at())) {
                 counts[bucket] += 1;
             }
             Ok(counts)

@@ -27,10 +27,10 @@ use std::{
 use tokio::sync::oneshot;
 
 use crate::domain::{
-    AttemptId, AttemptRecord, ConfigItem, Configuration, ConnectionId, Event, EventId, Ignored, RejectionCause,
-    Request, RequestId, Route, Seq, Timestamp,
+    AttemptId, AttemptRecord, ConfigItem, Configuration, ConnectionId, Document, DocumentKey, Event, EventId, Family,
+    Ignored, RejectionCause, Request, RequestId, Route, Seq, Timestamp,
 };
-pub use query::{EventFilter, EventPage, Histogram, PageRequest, SeqBound};
+pub use query::{EventFilter, EventKey, EventOrder, EventPage, Histogram, Moment, Optional, PageRequest};
 pub use requests::{KeptRequest, RequestContent, RequestFilter, RequestPage, RequestStretch, RequestSummary};
 
 /// Why the store could not do what was asked.
@@ -160,6 +160,11 @@ pub struct NewRequest {
     pub request: Arc<Request>,
     /// One event for each, in this order; at most 10 000.
     pub routes: Vec<Route>,
+    /// The place of the first of them in the request's fan-out. Not 0: these are further events of a request that is there
+    /// already; its data is stored once more with them, and no request is added to any list.
+    pub first_index: u16,
+    /// Put together with it, each a compare-and-set on its version; `Conflict` when one cannot be.
+    pub documents: Vec<Document>,
     /// Connections that made none, and why.
     pub ignored: Vec<Ignored>,
     /// Why there is none at all; then `routes` and `ignored` are empty.
@@ -189,6 +194,27 @@ pub struct Transition {
     pub attempt: Option<AttemptRecord>,
 }
 
+/// A change of a document.
+#[derive(Debug, Clone)]
+pub enum DocumentChange {
+    /// Puts it over what has its key, with a request attached to it for as long as it lives. Without one, what was attached
+    /// before stays attached.
+    Put(Document, Option<Arc<Request>>),
+    /// Takes it away, if it is still at this version.
+    Remove(DocumentKey, u32),
+}
+
+/// Which stretch of a family's documents, in the order of their ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DocumentStretch {
+    /// Latest first when true.
+    pub descending: bool,
+    /// Just after this id in the direction of the page; `None` begins at its end.
+    pub after: Option<u128>,
+    /// At most this many.
+    pub limit: usize,
+}
+
 /// Where the store keeps a request's data; opaque, and stale once retention has moved it. Those of requests as they were
 /// committed are in the order of commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -213,9 +239,9 @@ pub trait CommitListener: Send + Sync + 'static {
     fn offered(&self, connection: ConnectionId, offers: Vec<Offer>);
 }
 
-/// An event that may be due, with where its request lies.
+/// An event, with where its request lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PendingEvent {
+pub struct KeptEvent {
     /// The event.
     pub event: Event,
     /// Where its request lies.
@@ -226,7 +252,7 @@ pub struct PendingEvent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingPage {
     /// By (due, seq), none in flight excluded: the store does not know what is in flight.
-    pub events: Vec<PendingEvent>,
+    pub events: Vec<KeptEvent>,
     /// Whether there is more due by the moment asked for.
     pub more: bool,
     /// Every event with a lower seq was visible to this reading.
@@ -297,7 +323,47 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     ///
     /// `Conflict` when one of them is not exactly one version ahead of what is stored.
-    fn put_config(&self, items: Vec<ConfigItem>) -> Commit<Arc<Configuration>>;
+    fn put_config(&self, items: Vec<ConfigItem>) -> Commit<Arc<Configuration>> {
+        self.put_config_with(items, Vec::new())
+    }
+
+    /// The same, and documents with them: all or nothing.
+    ///
+    /// # Errors
+    ///
+    /// `Conflict` also when a document is not exactly one version ahead of what is stored.
+    fn put_config_with(&self, items: Vec<ConfigItem>, documents: Vec<Document>) -> Commit<Arc<Configuration>>;
+
+    /// Changes documents: all or nothing, each a compare-and-set on its version.
+    ///
+    /// # Errors
+    ///
+    /// `Conflict` when one of them is not exactly one version ahead of what is stored, or one to remove is not at its version.
+    fn put_documents(&self, changes: Vec<DocumentChange>) -> Commit<()>;
+
+    /// One document.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`, `Rebuilding`, `Damaged`, `Io`.
+    fn document(&self, key: DocumentKey) -> Result<Document, StoreError>;
+
+    /// A stretch of a family's documents.
+    ///
+    /// # Errors
+    ///
+    /// `Rebuilding`, `Damaged`, `Io`.
+    fn documents(&self, family: Family, stretch: DocumentStretch) -> Result<Vec<Document>, StoreError>;
+
+    /// The request attached to a document.
+    ///
+    /// # Errors
+    ///
+    /// As [`document`](Self::document); `NotFound` also without one.
+    fn attached(&self, key: DocumentKey) -> Result<Request, StoreError>;
+
+    /// The number that the next event gets at least: every one below is decided.
+    fn next_seq(&self) -> Seq;
 
     /// The configuration as it is now.
     fn configuration(&self) -> Arc<Configuration>;
@@ -352,7 +418,7 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     ///
     /// `NotFound`, `Rebuilding`, `Damaged`, `Io`.
-    fn event(&self, id: EventId) -> Result<PendingEvent, StoreError>;
+    fn event(&self, id: EventId) -> Result<KeptEvent, StoreError>;
 
     /// One attempt, made or the next one.
     ///

@@ -1,7 +1,7 @@
 //! What can be asked about requests: filters, pages, one by its id. Every implementation answers the same.
 
 use super::{PayloadRef, StoreError};
-use crate::domain::{Ignored, RejectionCause, Request, RequestId, SourceId, Timestamp};
+use crate::domain::{Ignored, RejectionCause, Request, RequestId, SourceId, Span, Timestamp};
 
 /// A request as lists show it. Never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,14 +35,10 @@ pub struct RequestFilter {
     pub accepted: Option<bool>,
     /// Rejected for any of these causes.
     pub rejections: Vec<RejectionCause>,
-    /// Committed at or after.
-    pub created_from: Option<Timestamp>,
-    /// Committed before.
-    pub created_before: Option<Timestamp>,
-    /// Received at or after.
-    pub received_from: Option<Timestamp>,
-    /// Received before.
-    pub received_before: Option<Timestamp>,
+    /// When they were committed.
+    pub created: Span,
+    /// When they were received.
+    pub received: Span,
     /// With a number of events in any of these closed ranges.
     pub events: Vec<(u32, u32)>,
     /// Ignored by a number of connections in any of these closed ranges.
@@ -74,10 +70,7 @@ impl RequestFilter {
     /// Whether the times of a request match.
     #[must_use]
     pub fn matches_times(&self, created_at: Timestamp, received_at: Timestamp) -> bool {
-        self.created_from.is_none_or(|from| created_at >= from)
-            && self.created_before.is_none_or(|before| created_at < before)
-            && self.received_from.is_none_or(|from| received_at >= from)
-            && self.received_before.is_none_or(|before| received_at < before)
+        self.created.contains(created_at) && self.received.contains(received_at)
     }
 }
 

@@ -62,6 +62,9 @@ mod tests {
                 id: ApiKeyId::from_bits(number),
                 label: String::new(),
                 hash: Sha256::digest(key.as_bytes()).into(),
+                scope: Scope::Admin,
+                previous: None,
+                revoked_at: None,
                 created_at: Timestamp::EPOCH,
                 version: 1,
             }));

@@ -5,7 +5,7 @@ use percent_encoding::percent_decode;
 
 use super::error::{ApiError, quoted};
 use crate::{
-    domain::Timestamp,
+    domain::{Span, Timestamp},
     query::{CursorKey, PageQuery, Start},
 };
 
@@ -33,15 +33,6 @@ pub struct Parameters {
     given: Vec<Parameter>,
     /// Whether an unknown one is refused, or ignored as in the API's published versions.
     strict: bool,
-}
-
-/// The boundaries of a span of time; both ends may be open.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Span {
-    /// At or after.
-    pub from: Option<Timestamp>,
-    /// Before.
-    pub before: Option<Timestamp>,
 }
 
 impl Parameters {

@@ -22,7 +22,7 @@ use super::{
     later::LATER,
     parameters::Parameters,
     profiles::Version,
-    resources::{Access, Answer, Call, Route, attempts, connections, destinations, events, health, requests, sources},
+    resources::{Answer, Call, Route, attempts, connections, destinations, events, health, requests, sources},
 };
 use crate::{actors::GatewayHandle, ingress::Rejections, query::Query};
 
@@ -74,7 +74,7 @@ async fn answer(request: &HttpRequest, payload: &mut Payload, state: &Data<ApiSt
         Ok((version, rest)) => find(method, rest).map(|found| (*version, found)),
         Err(error) => Err(error.clone()),
     };
-    let is_open = matches!(&found, Ok((_, (route, _))) if route.access == Access::Open);
+    let is_open = matches!(&found, Ok((_, (route, _))) if route.scope.is_none());
     if !is_open {
         // Before anything is told about what is there.
         auth::authorize(request.headers(), &state.query.configuration())?;
@@ -82,7 +82,7 @@ async fn answer(request: &HttpRequest, payload: &mut Payload, state: &Data<ApiSt
     let (version, (route, id)) = found?;
     let parameters = Parameters::parse(request.uri().query().unwrap_or_default(), !version.dated)?;
     let body = if method == "GET" { Bytes::new() } else { json_body(request, payload).await? };
-    let call = Call { state: Data::clone(state), version, id, parameters, body };
+    let call = Call { route, state: Data::clone(state), version, id, parameters, body };
     (route.handler)(call).await
 }
 

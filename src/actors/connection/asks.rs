@@ -7,14 +7,14 @@ use super::{
     super::{handle::ActionError, milestone::Milestone},
     Configuration, ConnectionActor, Delivery, Fresh, Input, Live, Then,
 };
-use crate::{domain::Event, store::PendingEvent};
+use crate::{domain::Event, store::KeptEvent};
 
 /// Who waits for an answer.
 pub(super) type Waiter = oneshot::Sender<Result<Event, ActionError>>;
 
 impl ConnectionActor {
     /// Retries or cancels an event, wherever it is: being worked on, in the window, or in the store only.
-    pub(super) fn ask(&mut self, row: PendingEvent, input: Input, reply: Waiter, ctx: &mut Context<Self>) {
+    pub(super) fn ask(&mut self, row: KeptEvent, input: Input, reply: Waiter, ctx: &mut Context<Self>) {
         let seq = row.event.seq;
         // One reading for both: what it allows is what is decided by.
         let configuration = self.engine.store.configuration();

@@ -5,7 +5,7 @@ use actix::{Handler, Message};
 use super::{super::delivery::Payload, Delivery, DeliveryActor, Seq, StopOnDrop, Timestamp, asks::Waiter, key_of};
 use crate::{
     domain::Event,
-    store::{Offer, PendingEvent, Transition},
+    store::{KeptEvent, Offer, Transition},
 };
 
 /// An event that nobody has worked on since it came from the store.
@@ -23,8 +23,8 @@ impl Fresh {
     }
 }
 
-impl From<PendingEvent> for Fresh {
-    fn from(row: PendingEvent) -> Self {
+impl From<KeptEvent> for Fresh {
+    fn from(row: KeptEvent) -> Self {
         Self { event: row.event, payload: Payload { request: None, at: row.payload_ref, permit: None } }
     }
 }

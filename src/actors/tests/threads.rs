@@ -52,6 +52,8 @@ async fn connections_on_arbiters_deliver_everything_once() {
         let new = NewRequest {
             request: Arc::new(request),
             routes: routes.clone(),
+            first_index: 0,
+            documents: Vec::new(),
             ignored: Vec::new(),
             rejection: None,
             body_permit: None,

@@ -199,7 +199,9 @@ impl Project {
     pub(super) fn into_item(self, made: Secret) -> domain::Project {
         domain::Project {
             id: self.id.0,
+            name: "hookgate".to_owned(),
             signing_secret: self.signing_secret.map_or(made, Secret::new),
+            previous_secret: None,
             created_at: self.created_at.0,
             version: FIRST_VERSION,
         }
@@ -212,6 +214,9 @@ impl From<Key> for domain::ApiKey {
             id: key.id.0,
             label: key.label,
             hash: key.sha256.0,
+            scope: domain::Scope::Admin,
+            previous: None,
+            revoked_at: None,
             created_at: key.created_at.0,
             version: FIRST_VERSION,
         }
@@ -227,6 +232,7 @@ impl From<Source> for domain::Source {
             token: SourceToken::new(source.token),
             kind: source.kind,
             allowed_http_methods: source.allowed_http_methods.into_iter().map(|method| method.0).collect(),
+            custom_response: None,
             disabled_at: at(source.disabled_at),
             deleted_at: at(source.deleted_at),
             created_at: source.created_at.0,

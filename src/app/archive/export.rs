@@ -11,7 +11,7 @@ use crate::{
     config::Settings,
     domain::{Event, Timestamp},
     store::{
-        EventFilter, PageRequest, SeqBound, Store, StoreError,
+        EventFilter, EventKey, EventOrder, PageRequest, Store, StoreError,
         local::{self, LocalStore},
     },
 };
@@ -85,12 +85,12 @@ impl Lines<'_> {
     }
 
     fn events(&mut self) -> anyhow::Result<()> {
-        let mut from = SeqBound::Start;
+        let mut after = None;
         loop {
-            let page = PageRequest { descending: false, from, limit: PAGE };
+            let page = PageRequest { order: EventOrder::Created, descending: false, after, limit: PAGE };
             let page = self.store.events(&EventFilter::default(), &page, Timestamp::EPOCH)?;
-            for event in page.events {
-                from = SeqBound::After(event.seq);
+            for event in page.events.into_iter().map(|kept| kept.event) {
+                after = Some(EventKey::of(&event));
                 let id = event.id();
                 let history = self.history(event).with_context(|| format!("{id} cannot be read"))?;
                 self.line(&Line::Event(Box::new((&history).into())))?;

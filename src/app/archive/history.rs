@@ -134,6 +134,8 @@ impl Event {
             phase: self.phase.into(),
             generation: self.generation,
             automatic_used: self.automatic_retries,
+            bulk_id: None,
+            deleted_at: None,
             attempts: summaries,
         };
         Ok(History { event, request, records })

@@ -30,6 +30,8 @@ fn event(phase: Phase) -> Event {
         phase,
         generation: 0,
         automatic_used: 0,
+        bulk_id: None,
+        deleted_at: None,
         attempts: Vec::new(),
     }
 }

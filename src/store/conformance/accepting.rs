@@ -11,7 +11,7 @@ use super::{
 use crate::{
     clock::Clock,
     domain::{Request, Timestamp},
-    store::{EventFilter, NewRequest, PageRequest, SeqBound, StoreError},
+    store::{EventFilter, EventOrder, NewRequest, PageRequest, StoreError},
 };
 
 pub fn a_request_becomes_one_ready_event_per_route(subject: &mut dyn Subject) {
@@ -87,7 +87,7 @@ pub fn a_request_without_routes_is_taken_and_becomes_no_event(subject: &mut dyn 
     through(subject, |store| {
         assert_eq!(store.count(&EventFilter::default(), START), Ok(0));
         assert_eq!(store.events_of(request(0).id), Err(StoreError::NotFound));
-        let page = PageRequest { descending: true, from: SeqBound::Start, limit: 10 };
+        let page = PageRequest { order: EventOrder::Created, descending: true, after: None, limit: 10 };
         assert!(store.events(&EventFilter::default(), &page, START).unwrap().events.is_empty());
     });
 }

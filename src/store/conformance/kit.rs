@@ -14,7 +14,7 @@ use crate::{
         Phase, Request, RequestId, Route, Seq, SourceId, Timestamp,
     },
     store::{
-        Accepted, CommitListener, EventFilter, NewRequest, Offer, PageRequest, PendingEvent, SeqBound, Store,
+        Accepted, CommitListener, EventFilter, EventKey, EventOrder, KeptEvent, NewRequest, Offer, PageRequest, Store,
         Transition,
     },
 };
@@ -69,6 +69,8 @@ pub fn new_request(request: Request, connections: &[u64]) -> NewRequest {
     NewRequest {
         request: Arc::new(request),
         routes: connections.iter().map(|n| route(*n)).collect(),
+        first_index: 0,
+        documents: Vec::new(),
         ignored: Vec::new(),
         rejection: connections.is_empty().then_some(crate::domain::RejectionCause::NoConnection),
         body_permit: None,
@@ -101,6 +103,8 @@ pub fn fresh_event(new: &NewRequest, accepted: &Accepted, index: u16) -> Event {
         phase: Phase::Ready { due_at: accepted.created_at, trigger: AttemptTrigger::Initial, automatic_due: None },
         generation: route.generation,
         automatic_used: 0,
+        bulk_id: None,
+        deleted_at: None,
         attempts: Vec::new(),
     }
 }
@@ -166,8 +170,8 @@ pub fn connection(n: u64, version: u32, paused_at: Option<Timestamp>) -> Connect
 }
 
 /// The whole queue of connection `n`, walked with pages of `limit`.
-pub fn queue(store: &dyn Store, n: u64, due_before: Timestamp, limit: usize) -> Vec<PendingEvent> {
-    let mut all: Vec<PendingEvent> = Vec::new();
+pub fn queue(store: &dyn Store, n: u64, due_before: Timestamp, limit: usize) -> Vec<KeptEvent> {
+    let mut all: Vec<KeptEvent> = Vec::new();
     loop {
         let from = all.last().and_then(|last| last.event.queue_key());
         let page = store.pending(connection_id(n), due_before, from, limit).unwrap();
@@ -191,8 +195,9 @@ pub fn queued_seqs(store: &dyn Store, n: u64, due_before: Timestamp) -> Vec<Seq>
 pub fn walk(store: &dyn Store, filter: &EventFilter, descending: bool, limit: usize, now: Timestamp) -> Vec<Event> {
     let mut all: Vec<Event> = Vec::new();
     loop {
-        let from = all.last().map_or(SeqBound::Start, |last| SeqBound::After(last.seq));
-        let page = store.events(filter, &PageRequest { descending, from, limit }, now).unwrap();
+        let after = all.last().map(|last| EventKey::at_seq(last.seq));
+        let page =
+            store.events(filter, &PageRequest { order: EventOrder::Created, descending, after, limit }, now).unwrap();
         assert!(page.events.len() <= limit, "a page of at most {limit} has {}", page.events.len());
         assert!(!page.more || !page.events.is_empty(), "an empty page promises more");
         let goes_on = match (all.last(), page.events.first()) {

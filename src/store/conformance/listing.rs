@@ -12,9 +12,9 @@ use crate::{
     clock::Clock,
     domain::{
         AttemptResult, AttemptSummary, AttemptTrigger, ConfigItem, ErrorCode, Event, EventStatus, Phase, Request, Seq,
-        Timestamp,
+        Span, Timestamp,
     },
-    store::{EventFilter, Histogram, PageRequest, SeqBound, Store},
+    store::{EventFilter, EventKey, EventOrder, Histogram, PageRequest, Store},
 };
 
 fn seqs(events: &[Event]) -> Vec<Seq> {
@@ -51,11 +51,11 @@ pub fn filters_restrict_by_every_field(subject: &mut dyn Subject) {
         (EventFilter { connections: vec![connection_id(9)], ..all() }, vec![]),
         (EventFilter { sources: vec![source_id(1)], ..all() }, vec![2, 3, 6, 7]),
         (EventFilter { destinations: vec![destination_id(1)], ..all() }, vec![0, 2, 3, 4, 6]),
-        (EventFilter { created_from: Some(second), ..all() }, vec![2, 3, 4, 5, 6, 7]),
-        (EventFilter { created_from: Some(second.plus_ms(1)), ..all() }, vec![4, 5, 6, 7]),
-        (EventFilter { created_before: Some(second), ..all() }, vec![0, 1]),
-        (EventFilter { created_before: Some(second.plus_ms(1)), ..all() }, vec![0, 1, 2, 3]),
-        (EventFilter { created_from: Some(second), created_before: Some(second), ..all() }, vec![]),
+        (EventFilter { created: Span { from: Some(second), before: None }, ..all() }, vec![2, 3, 4, 5, 6, 7]),
+        (EventFilter { created: Span { from: Some(second.plus_ms(1)), before: None }, ..all() }, vec![4, 5, 6, 7]),
+        (EventFilter { created: Span { from: None, before: Some(second) }, ..all() }, vec![0, 1]),
+        (EventFilter { created: Span { from: None, before: Some(second.plus_ms(1)) }, ..all() }, vec![0, 1, 2, 3]),
+        (EventFilter { created: Span { from: Some(second), before: Some(second) }, ..all() }, vec![]),
         (EventFilter { statuses: vec![EventStatus::Failed], ..all() }, vec![7]),
         (EventFilter { statuses: vec![EventStatus::Failed, EventStatus::Successful], ..all() }, vec![6, 7]),
         (EventFilter { statuses: vec![EventStatus::Scheduled, EventStatus::Hold], ..all() }, vec![]),
@@ -123,7 +123,8 @@ pub fn pages_walk_both_ways_without_gap_or_repetition(subject: &mut dyn Subject)
         }
         // A cursor needs no event that matches, nor one that exists.
         let page = |descending, after| {
-            let page = PageRequest { descending, from: SeqBound::After(after), limit: 1 };
+            let page =
+                PageRequest { order: EventOrder::Created, descending, after: Some(EventKey::at_seq(after)), limit: 1 };
             store.events(&filter, &page, START).unwrap()
         };
         assert_eq!(page(false, all[2].seq).events, [all[4].clone()]);
@@ -139,27 +140,32 @@ pub fn pages_walk_both_ways_without_gap_or_repetition(subject: &mut dyn Subject)
 pub fn cursors_stay_in_place_while_new_events_arrive(subject: &mut dyn Subject) {
     let store = subject.store();
     let old: Vec<Event> = (0..6).flat_map(|n| accept_events(&*store, n, &[1])).collect();
-    let page = |descending, from| {
-        let page = PageRequest { descending, from, limit: 2 };
+    let page = |descending, after| {
+        let page = PageRequest { order: EventOrder::Created, descending, after, limit: 2 };
         store.events(&EventFilter::default(), &page, START).unwrap()
     };
-    let newest = page(true, SeqBound::Start);
+    let newest = page(true, None);
     assert_eq!(newest.events, [old[5].clone(), old[4].clone()]);
     accept(&*store, 6, &[1, 1]);
-    let next = page(true, SeqBound::After(old[4].seq));
+    let next = page(true, Some(EventKey::at_seq(old[4].seq)));
     assert_eq!((next.events, next.more), (vec![old[3].clone(), old[2].clone()], true));
     subject.settle();
     accept(&*store, 7, &[1]);
-    let last = page(true, SeqBound::After(old[2].seq));
+    let last = page(true, Some(EventKey::at_seq(old[2].seq)));
     assert_eq!((last.events, last.more), (vec![old[1].clone(), old[0].clone()], false));
     // The other way, what is new comes at the end.
-    let page = page(false, SeqBound::After(old[5].seq));
+    let page = page(false, Some(EventKey::at_seq(old[5].seq)));
     let arrived: Vec<Event> = (6..8).flat_map(|n| store.events_of(request(n).id).unwrap()).collect();
     assert_eq!((page.events, page.more), (arrived[..2].to_vec(), true));
     // A filter that an event leaves while it is paged through: the cursor still stands.
     let queued = EventFilter { statuses: vec![EventStatus::Queued], ..EventFilter::default() };
     attempt(&*store, &old[2], START, 200, Phase::Successful);
-    let from = PageRequest { descending: true, from: SeqBound::After(old[2].seq), limit: 5 };
+    let from = PageRequest {
+        order: EventOrder::Created,
+        descending: true,
+        after: Some(EventKey::at_seq(old[2].seq)),
+        limit: 5,
+    };
     assert_eq!(store.events(&queued, &from, START).unwrap().events, [old[1].clone(), old[0].clone()]);
 }
 
@@ -186,7 +192,7 @@ pub fn a_histogram_counts_on_its_edges(subject: &mut dyn Subject) {
         let odd = EventFilter { connections: vec![connection_id(1)], ..all.clone() };
         assert_eq!(histogram(&odd, START, 100, 4), [1, 1, 1, 1]);
         let cut =
-            EventFilter { created_from: Some(START.plus_ms(100)), created_before: Some(START.plus_ms(299)), ..all };
+            EventFilter { created: Span { from: Some(START.plus_ms(100)), before: Some(START.plus_ms(299)) }, ..all };
         assert_eq!(histogram(&cut, START, 100, 4), [0, 3, 1, 0]);
     });
 }

@@ -5,7 +5,7 @@ use super::{
     kit::{accept, attempt, connection_id, new_request, request, request_id, source_id, through},
 };
 use crate::{
-    domain::{Ignored, IgnoredCause, Phase, RejectionCause, Request, RequestId, Timestamp},
+    domain::{Ignored, IgnoredCause, Phase, RejectionCause, Request, RequestId, Span, Timestamp},
     store::{
         NewRequest, PayloadRef, RequestContent, RequestFilter, RequestPage, RequestStretch, RequestSummary, Store,
         StoreError,
@@ -112,12 +112,12 @@ fn every_filter(all: &[RequestSummary]) -> Vec<RequestFilter> {
         RequestFilter { accepted: Some(false), sources: vec![source_id(2)], ..any() },
         RequestFilter { rejections: vec![RejectionCause::PayloadTooLarge], ..any() },
         RequestFilter { rejections: vec![RejectionCause::NoConnection, RejectionCause::SourceDisabled], ..any() },
-        RequestFilter { created_from: at(7), ..any() },
-        RequestFilter { created_before: at(33), ..any() },
-        RequestFilter { created_from: at(20), created_before: at(21), ..any() },
-        RequestFilter { received_from: Some(all[11].received_at), received_before: at(50), ..any() },
+        RequestFilter { created: Span { from: at(7), before: None }, ..any() },
+        RequestFilter { created: Span { from: None, before: at(33) }, ..any() },
+        RequestFilter { created: Span { from: at(20), before: at(21) }, ..any() },
+        RequestFilter { received: Span { from: Some(all[11].received_at), before: at(50) }, ..any() },
         RequestFilter { events: vec![(1, u32::MAX)], ..any() },
-        RequestFilter { events: vec![(0, 0), (2, 2)], created_from: at(5), ..any() },
+        RequestFilter { events: vec![(0, 0), (2, 2)], created: Span { from: at(5), before: None }, ..any() },
         RequestFilter { ignored: vec![(1, 1)], ..any() },
         RequestFilter { ignored: vec![(2, u32::MAX)], accepted: Some(true), sources: vec![source_id(0)], ..any() },
     ]
@@ -131,8 +131,8 @@ fn empty_filters() -> Vec<RequestFilter> {
         RequestFilter { sources: vec![source_id(3)], ..any() },
         RequestFilter { rejections: vec![RejectionCause::SourceDisabled], ..any() },
         RequestFilter { accepted: Some(true), rejections: vec![RejectionCause::NoConnection], ..any() },
-        RequestFilter { created_before: Some(START), ..any() },
-        RequestFilter { received_from: Some(Timestamp::MAX), ..any() },
+        RequestFilter { created: Span { from: None, before: Some(START) }, ..any() },
+        RequestFilter { received: Span { from: Some(Timestamp::MAX), before: None }, ..any() },
         RequestFilter { events: vec![(3, 9)], ..any() },
         RequestFilter { ignored: vec![(1, 0)], ..any() },
     ]
@@ -248,7 +248,10 @@ pub fn many_requests_are_listed_as_few_are(subject: &mut dyn Subject) {
     subject.crash();
     all.extend(accept_varied(subject, 2_600..2_700));
     for (place, limit) in [(0, 2_000), (2_650, 40)] {
-        let filter = RequestFilter { created_from: Some(all[place].created_at), ..RequestFilter::default() };
+        let filter = RequestFilter {
+            created: Span { from: Some(all[place].created_at), before: None },
+            ..RequestFilter::default()
+        };
         assert_listed(&*subject.store(), &all, &filter, limit);
     }
 }

@@ -46,12 +46,13 @@ use self::{
     state::{Asking, HeldAsk},
 };
 use super::{
-    Accepted, Commit, CommitListener, EventFilter, EventPage, Held, Histogram, KeptRequest, NewRequest, PageRequest,
-    PayloadRef, PendingEvent, PendingPage, RequestFilter, RequestPage, RequestStretch, Store, StoreError, StoreStats,
-    StoredAttempt as AttemptDetails, Transition,
+    Accepted, Commit, CommitListener, DocumentChange, DocumentStretch, EventFilter, EventPage, Held, Histogram,
+    KeptEvent, KeptRequest, NewRequest, PageRequest, PayloadRef, PendingPage, RequestFilter, RequestPage,
+    RequestStretch, Store, StoreError, StoreStats, StoredAttempt as AttemptDetails, Transition,
 };
 use crate::domain::{
-    AttemptId, ConfigItem, Configuration, ConnectionId, Event, EventId, Request, RequestId, Seq, Timestamp,
+    AttemptId, ConfigItem, Configuration, ConnectionId, Document, DocumentKey, Event, EventId, Family, Request,
+    RequestId, Seq, Timestamp,
 };
 pub use open::{OpenError, check, expect_data, open_ready, rebuild_offline};
 
@@ -133,7 +134,7 @@ impl Store for LocalStore {
         if let Err(error) = self.shared.accepting() {
             return Commit::ready(Err(error));
         }
-        let NewRequest { request, routes, ignored, rejection, body_permit } = new;
+        let NewRequest { request, routes, first_index: _, documents: _, ignored, rejection, body_permit } = new;
         let meta = encode(&StoredRequest::new(&request, &routes, &ignored, rejection));
         let blob_crc = journal::blob_crc(&[&request.body]);
         let ignored = u32::try_from(ignored.len()).unwrap_or(u32::MAX);
@@ -157,7 +158,7 @@ impl Store for LocalStore {
         self.submit(|answer| Job::Record(RecordJob { event, has_attempt, meta, blob, blob_crc, answer }))
     }
 
-    fn put_config(&self, items: Vec<ConfigItem>) -> Commit<Arc<Configuration>> {
+    fn put_config_with(&self, items: Vec<ConfigItem>, _documents: Vec<Document>) -> Commit<Arc<Configuration>> {
         let stored: Result<Vec<_>, _> = items.iter().map(|item| StoredItem::new(item, &self.shared.key)).collect();
         match stored {
             Ok(stored) => {
@@ -166,6 +167,26 @@ impl Store for LocalStore {
             }
             Err(error) => Commit::ready(Err(StoreError::Io(error.to_string()))),
         }
+    }
+
+    fn put_documents(&self, _changes: Vec<DocumentChange>) -> Commit<()> {
+        Commit::ready(Err(StoreError::Io("documents are not kept yet".to_owned())))
+    }
+
+    fn document(&self, _key: DocumentKey) -> Result<Document, StoreError> {
+        Err(StoreError::NotFound)
+    }
+
+    fn documents(&self, _family: Family, _stretch: DocumentStretch) -> Result<Vec<Document>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn attached(&self, _key: DocumentKey) -> Result<Request, StoreError> {
+        Err(StoreError::NotFound)
+    }
+
+    fn next_seq(&self) -> Seq {
+        self.shared.applied_position().1
     }
 
     fn configuration(&self) -> Arc<Configuration> {
@@ -205,7 +226,7 @@ impl Store for LocalStore {
         read::request(&self.shared, RecordRef { segment: at.0, offset: at.1 })
     }
 
-    fn event(&self, id: EventId) -> Result<PendingEvent, StoreError> {
+    fn event(&self, id: EventId) -> Result<KeptEvent, StoreError> {
         read::event(&self.shared, id)
     }
 
@@ -214,7 +235,9 @@ impl Store for LocalStore {
     }
 
     fn events(&self, filter: &EventFilter, page: &PageRequest, now: Timestamp) -> Result<EventPage, StoreError> {
-        self.shared.query(|state, over, standing| state.page(over, &Asking { filter, standing, now }, page))
+        let (rows, more) =
+            self.shared.query(|state, over, standing| state.page(over, &Asking { filter, standing, now }, page))?;
+        Ok(EventPage { events: rows.into_iter().map(read::kept_event).collect(), more })
     }
 
     fn count(&self, filter: &EventFilter, now: Timestamp) -> Result<u64, StoreError> {

@@ -297,6 +297,8 @@ mod tests {
             phase: Phase::Failed,
             generation: 0,
             automatic_used: 0,
+            bulk_id: None,
+            deleted_at: None,
             attempts: vec![attempt; attempts],
         }
     }

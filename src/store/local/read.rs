@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     domain::{AttemptId, AttemptRecord, ConnectionId, EventId, Request, Seq, Timestamp},
-    store::{PayloadRef, PendingEvent, PendingPage, RequestContent, StoreError, StoredAttempt},
+    store::{KeptEvent, PayloadRef, PendingPage, RequestContent, StoreError, StoredAttempt},
 };
 
 impl From<JournalError> for StoreError {
@@ -44,19 +44,19 @@ pub(super) fn pending(
     let (_, next_seq, _) = shared.applied_position();
     let found =
         shared.pending(connection, |generation| PendingAsk { connection, generation, due_before, from, limit })?;
-    let events = found.rows.into_iter().map(pending_event).collect();
+    let events = found.rows.into_iter().map(kept_event).collect();
     Ok(PendingPage { events, more: found.more, next_seq, next_due: found.next_due })
 }
 
 /// See [`Store::event`](crate::store::Store::event).
-pub(super) fn event(shared: &Shared, id: EventId) -> Result<PendingEvent, StoreError> {
+pub(super) fn event(shared: &Shared, id: EventId) -> Result<KeptEvent, StoreError> {
     let row = shared.query(|state, over, _| state.find_event(id, over))?.ok_or(StoreError::NotFound)?;
-    Ok(pending_event(row))
+    Ok(kept_event(row))
 }
 
-fn pending_event(row: Row) -> PendingEvent {
+pub(super) fn kept_event(row: Row) -> KeptEvent {
     let payload_ref = row.request_at.map_or_else(PayloadRef::default, |request| payload_ref(request.at));
-    PendingEvent { event: row.event, payload_ref }
+    KeptEvent { event: row.event, payload_ref }
 }
 
 /// See [`Store::attempt`](crate::store::Store::attempt).

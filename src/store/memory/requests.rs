@@ -12,6 +12,8 @@ use crate::{
 
 struct Kept {
     summary: RequestSummary,
+    /// Not where further events of a request that is listed already were made of its data.
+    listed: bool,
     request: Arc<Request>,
     ignored: Vec<Ignored>,
 }
@@ -35,7 +37,8 @@ impl Requests {
             events: count(new.routes.len()),
             ignored: count(new.ignored.len()),
         };
-        self.0.push(Kept { summary, request: Arc::clone(&new.request), ignored: new.ignored.clone() });
+        let listed = new.first_index == 0;
+        self.0.push(Kept { summary, listed, request: Arc::clone(&new.request), ignored: new.ignored.clone() });
         payload_ref
     }
 
@@ -49,7 +52,8 @@ impl Requests {
         &'a self,
         filter: &'a RequestFilter,
     ) -> impl DoubleEndedIterator<Item = &'a RequestSummary> {
-        self.0.iter().map(|kept| &kept.summary).filter(|summary| filter.matches(summary))
+        let listed = self.0.iter().filter(|kept| kept.listed);
+        listed.map(|kept| &kept.summary).filter(|summary| filter.matches(summary))
     }
 
     pub(super) fn page(&self, filter: &RequestFilter, stretch: &RequestStretch) -> RequestPage {
@@ -66,7 +70,7 @@ impl Requests {
     }
 
     pub(super) fn by_id(&self, id: RequestId) -> Result<KeptRequest, StoreError> {
-        let kept = self.0.iter().rfind(|kept| kept.summary.id == id).ok_or(StoreError::NotFound)?;
+        let kept = self.0.iter().rfind(|kept| kept.listed && kept.summary.id == id).ok_or(StoreError::NotFound)?;
         let content = RequestContent { request: kept.request.as_ref().clone(), ignored: kept.ignored.clone() };
         Ok(KeptRequest { summary: kept.summary, content: Ok(content) })
     }

@@ -5,15 +5,15 @@ use std::{
     sync::Arc,
 };
 
-use super::requests::Requests;
+use super::{documents::Documents, requests::Requests};
 use crate::{
     domain::{
-        AttemptId, AttemptRecord, ConfigItem, Configuration, ConnectionId, Event, EventId, Phase, Request, RequestId,
-        Seq, Timestamp,
+        AttemptId, AttemptRecord, ConfigItem, Configuration, ConnectionId, Document, Event, EventId, Phase, Request,
+        RequestId, Seq, Timestamp,
     },
     store::{
-        Accepted, CommitListener, EventFilter, EventPage, Held, NewRequest, Offer, PageRequest, PayloadRef,
-        PendingEvent, PendingPage, SeqBound, StoreError, StoreStats, StoredAttempt, Transition,
+        Accepted, CommitListener, DocumentChange, EventFilter, EventKey, EventOrder, EventPage, Held, KeptEvent,
+        NewRequest, Offer, PageRequest, PayloadRef, PendingPage, StoreError, StoreStats, StoredAttempt, Transition,
     },
 };
 
@@ -21,7 +21,7 @@ use crate::{
 const RECENT_REQUESTS: usize = 65_536;
 
 /// An event with what belongs to it.
-struct Kept {
+pub(super) struct Kept {
     event: Event,
     payload_ref: PayloadRef,
     /// Details of its attempts, in their order.
@@ -52,6 +52,7 @@ impl Recent {
 pub(super) struct State {
     configuration: Arc<Configuration>,
     pub(super) requests: Requests,
+    pub(super) documents: Documents,
     events: Vec<Kept>,
     ids: BTreeMap<EventId, Seq>,
     /// The queues: what is pending, by connection, due time and seq.
@@ -85,6 +86,7 @@ impl State {
         Self {
             configuration: all.configuration,
             requests: all.requests,
+            documents: all.documents,
             events: all.events,
             ids: all.ids,
             queues: all.queues,
@@ -107,6 +109,7 @@ impl State {
         if let Some(answer) = self.recent.answers.get(&new.request.id) {
             return Ok(answer.clone());
         }
+        self.documents.change(put_all(new.documents.clone()))?;
         self.last_at = self.last_at.max(now);
         let answer = Accepted {
             created_at: self.last_at,
@@ -115,7 +118,7 @@ impl State {
         };
         let payload_ref = self.requests.push(new, answer.created_at);
         let mut offers: Vec<(ConnectionId, Vec<Offer>)> = Vec::new();
-        for (index, route) in (0..).zip(&new.routes) {
+        for (index, route) in (new.first_index..).zip(&new.routes) {
             let from = (new.request.id, new.request.source_id);
             let event = Event::accepted(from, index, *route, self.next_seq(), answer.created_at);
             self.ids.insert(event.id(), event.seq);
@@ -166,7 +169,11 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn put_config(&mut self, items: Vec<ConfigItem>) -> Result<Arc<Configuration>, StoreError> {
+    pub(super) fn put_config(
+        &mut self,
+        items: Vec<ConfigItem>,
+        documents: Vec<Document>,
+    ) -> Result<Arc<Configuration>, StoreError> {
         self.open()?;
         let mut changed = self.configuration.as_ref().clone();
         for item in items {
@@ -175,6 +182,7 @@ impl State {
             }
             changed.put(item);
         }
+        self.documents.change(put_all(documents))?;
         self.configuration = Arc::new(changed);
         Ok(self.configuration())
     }
@@ -209,7 +217,7 @@ impl State {
         limit: usize,
     ) -> PendingPage {
         let later = |kept: &&Kept| kept.is_due_after(due_before);
-        let mut events: Vec<PendingEvent> = self
+        let mut events: Vec<KeptEvent> = self
             .queue(connection)
             .filter(|kept| kept.event.queue_key() > from && !later(kept))
             .take(limit.saturating_add(1))
@@ -236,7 +244,7 @@ impl State {
         self.requests.get(at).map(|request| request.as_ref().clone()).ok_or(StoreError::NotFound)
     }
 
-    pub(super) fn event(&self, id: EventId) -> Result<PendingEvent, StoreError> {
+    pub(super) fn event(&self, id: EventId) -> Result<KeptEvent, StoreError> {
         self.ids.get(&id).and_then(|seq| self.kept(*seq)).map(Kept::pending).ok_or(StoreError::NotFound)
     }
 
@@ -257,29 +265,26 @@ impl State {
     }
 
     /// The events that match, oldest first.
-    pub(super) fn matching<'a>(
-        &'a self,
-        filter: &'a EventFilter,
-        now: Timestamp,
-    ) -> impl DoubleEndedIterator<Item = &'a Event> {
-        self.events
-            .iter()
-            .map(|kept| &kept.event)
-            .filter(move |event| filter.matches(event, self.configuration.standing(event.connection_id), now))
+    pub(super) fn matching<'a>(&'a self, filter: &'a EventFilter, now: Timestamp) -> impl Iterator<Item = &'a Kept> {
+        let standing = |event: &Event| self.configuration.standing(event.connection_id);
+        self.events.iter().filter(move |kept| filter.matches(&kept.event, standing(&kept.event), now))
     }
 
     pub(super) fn events(&self, filter: &EventFilter, page: &PageRequest, now: Timestamp) -> EventPage {
-        let all = self.matching(filter, now);
-        let directed: Box<dyn Iterator<Item = &Event>> =
-            if page.descending { Box::new(all.rev()) } else { Box::new(all) };
-        let mut events: Vec<Event> = directed
-            .filter(|event| match page.from {
-                SeqBound::Start => true,
-                SeqBound::After(seq) if page.descending => event.seq < seq,
-                SeqBound::After(seq) => event.seq > seq,
+        let mut all: Vec<&Kept> = self.matching(filter, now).collect();
+        all.sort_by_key(|kept| place(page.order, EventKey::of(&kept.event)));
+        let directed: Box<dyn Iterator<Item = &Kept>> =
+            if page.descending { Box::new(all.into_iter().rev()) } else { Box::new(all.into_iter()) };
+        let mut events: Vec<KeptEvent> = directed
+            .filter(|kept| {
+                let behind = |after: EventKey| {
+                    let (this, after) = (place(page.order, EventKey::of(&kept.event)), place(page.order, after));
+                    if page.descending { this < after } else { this > after }
+                };
+                page.after.is_none_or(behind)
             })
             .take(page.limit.saturating_add(1))
-            .cloned()
+            .map(Kept::pending)
             .collect();
         let more = events.len() > page.limit;
         events.truncate(page.limit);
@@ -305,7 +310,7 @@ impl State {
             .filter(move |kept| kept.event.generation >= generation)
     }
 
-    fn next_seq(&self) -> Seq {
+    pub(super) fn next_seq(&self) -> Seq {
         self.events.len() as Seq
     }
 
@@ -314,12 +319,28 @@ impl State {
     }
 }
 
+fn put_all(documents: Vec<Document>) -> Vec<DocumentChange> {
+    documents.into_iter().map(|document| DocumentChange::Put(document, None)).collect()
+}
+
+/// The place of an event in an order.
+fn place(order: EventOrder, key: EventKey) -> EventKey {
+    match order {
+        EventOrder::Created => EventKey { last_attempt_at: None, ..key },
+        EventOrder::LastAttempt => key,
+    }
+}
+
 impl Kept {
+    pub(super) fn created_at(&self) -> Timestamp {
+        self.event.created_at
+    }
+
     fn is_due_after(&self, now: Timestamp) -> bool {
         matches!(self.event.phase, Phase::Waiting { due_at } if due_at > now)
     }
 
-    fn pending(&self) -> PendingEvent {
-        PendingEvent { event: self.event.clone(), payload_ref: self.payload_ref }
+    fn pending(&self) -> KeptEvent {
+        KeptEvent { event: self.event.clone(), payload_ref: self.payload_ref }
     }
 }

@@ -1,6 +1,11 @@
 //! Versions of the API: which shapes a request is answered in. Further versions are files beside [`v2025_07_01`].
 
-pub mod v2025_07_01;
+mod v2025_07_01;
+
+pub use self::v2025_07_01::{
+    Context, attempt, connection, destination, event, event_with_data, ignored_event, raw_body, request,
+    request_with_data, source,
+};
 
 use super::error::{ApiError, quoted};
 

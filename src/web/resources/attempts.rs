@@ -4,7 +4,7 @@ use super::{Answer, Call, Route, ok, ok_page};
 use crate::{
     domain::{AttemptId, EventId, id::IdError},
     query::{AttemptKey, PageQuery},
-    web::{error::ApiError, profiles::v2025_07_01 as shapes},
+    web::{error::ApiError, profiles as shapes},
 };
 
 /// What this resource answers to.

@@ -15,7 +15,7 @@ use crate::{
     web::{
         error::{ApiError, quoted},
         fields::Fields,
-        profiles::v2025_07_01 as shapes,
+        profiles as shapes,
     },
 };
 

@@ -7,7 +7,7 @@ use crate::{
     web::{
         error::{ApiError, quoted},
         parameters::Parameters,
-        profiles::v2025_07_01 as shapes,
+        profiles as shapes,
     },
 };
 
@@ -55,7 +55,6 @@ async fn list(call: Call) -> Answer {
 }
 
 pub(super) fn read_filter(parameters: &Parameters) -> Result<EventFilter, ApiError> {
-    let created = parameters.span("created_at")?;
     Ok(EventFilter {
         statuses: parameters.many("status", |text| {
             EventStatus::parse(text).ok_or_else(|| {
@@ -66,9 +65,8 @@ pub(super) fn read_filter(parameters: &Parameters) -> Result<EventFilter, ApiErr
         connections: parameters.many("webhook_id", read_id)?,
         sources: parameters.many("source_id", read_id)?,
         destinations: parameters.many("destination_id", read_id)?,
-        created_from: created.from,
-        created_before: created.before,
-        response_statuses: Vec::new(),
+        created: parameters.span("created_at")?,
+        ..EventFilter::default()
     })
 }
 

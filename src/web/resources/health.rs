@@ -5,12 +5,12 @@ use std::sync::atomic::Ordering;
 use actix_web::HttpResponse;
 use serde_json::json;
 
-use super::{Access, Answer, Call, Route};
+use super::{Answer, Call, Route};
 
 /// What this resource answers to.
 pub const ROUTES: &[Route] = &[
-    Route { method: "GET", path: "/-/healthz", access: Access::Open, handler: |call| Box::pin(alive(call)) },
-    Route { method: "GET", path: "/-/readyz", access: Access::Open, handler: |call| Box::pin(ready(call)) },
+    Route::new("GET", "/-/healthz", |call| Box::pin(alive(call))).open(),
+    Route::new("GET", "/-/readyz", |call| Box::pin(ready(call))).open(),
 ];
 
 #[expect(clippy::unused_async, reason = "handlers are")]

@@ -19,52 +19,129 @@ use super::{
     error::ApiError,
     fields::Fields,
     parameters::Parameters,
-    profiles::{Profile, Version, v2025_07_01},
+    profiles::{self, Profile, Version},
     routes::ApiState,
 };
 use crate::{
     actors::ActionError,
-    domain::{Configuration, EventStatus, Timestamp},
+    domain::{Configuration, EventStatus, Scope, Timestamp},
     query::{CursorKey, Page, PageQuery},
 };
 
 /// What a handler answers.
 pub type Answer = Result<HttpResponse, ApiError>;
 
-/// Who may call a route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Whoever has a key.
-    Key,
-    /// Everybody.
-    Open,
-}
-
-/// One entry of a resource's table.
+/// One entry of a resource's table: what is reached, who may, what it takes and answers.
 pub struct Route {
     /// Its method.
     pub method: &'static str,
     /// Its path; `{id}` stands for a segment that the handler gets.
     pub path: &'static str,
-    /// Who may call it.
-    pub access: Access,
+    /// What a key must allow; `None` for everybody.
+    pub scope: Option<Scope>,
+    /// One sentence for people who read the API's description.
+    pub about: &'static str,
+    /// What the query string may say.
+    pub query: &'static [Param],
+    /// The shape of the body, where one is read.
+    pub body: Option<Model>,
+    /// The shape of the answer.
+    pub answer: Model,
     /// What answers.
     pub handler: fn(Call) -> LocalBoxFuture<'static, Answer>,
 }
 
+/// The name of a shape in the API's description (`web/openapi`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Model(pub &'static str);
+
+/// A parameter of a query string.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Param {
+    /// Its name, without brackets.
+    pub name: &'static str,
+    /// What its values are.
+    pub takes: Takes,
+    /// One phrase for people who read the API's description.
+    pub about: &'static str,
+}
+
+/// What the values of a parameter are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takes {
+    /// One text.
+    Text,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// Any of several texts, in every spelling of a list.
+    Texts,
+    /// Any of several of these words.
+    Words(&'static [&'static str]),
+    /// `true` or `false`.
+    Flag,
+    /// A whole number.
+    Count,
+    /// Whole numbers, ranges and operators.
+    Counts,
+    /// A moment or a day, with operators.
+    Time,
+    /// An object: JSON, or in brackets.
+    Object,
+}
+
 impl Route {
-    /// A route that needs a key.
+    /// A route that a key of scope `read` opens when it only looks, and one of scope `write` otherwise.
     pub const fn new(
         method: &'static str,
         path: &'static str,
         handler: fn(Call) -> LocalBoxFuture<'static, Answer>,
     ) -> Self {
-        Self { method, path, access: Access::Key, handler }
+        let looks = method.as_bytes()[0] == b'G';
+        let scope = Some(if looks { Scope::Read } else { Scope::Write });
+        Self { method, path, scope, about: "", query: &[], body: None, answer: Model(""), handler }
+    }
+
+    /// Says what it does.
+    pub const fn about(mut self, about: &'static str) -> Self {
+        self.about = about;
+        self
+    }
+
+    /// Says what the query string may say.
+    pub const fn query(mut self, query: &'static [Param]) -> Self {
+        self.query = query;
+        self
+    }
+
+    /// Says what the body is.
+    pub const fn takes(mut self, body: &'static str) -> Self {
+        self.body = Some(Model(body));
+        self
+    }
+
+    /// Says what the answer is.
+    pub const fn answers(mut self, answer: &'static str) -> Self {
+        self.answer = Model(answer);
+        self
+    }
+
+    /// Asks for a key of this scope.
+    pub const fn needs(mut self, scope: Scope) -> Self {
+        self.scope = Some(scope);
+        self
+    }
+
+    /// Lets everybody in.
+    pub const fn open(mut self) -> Self {
+        self.scope = None;
+        self
     }
 }
 
 /// One call of a route: everything a handler needs, checked as far as all routes are alike.
 pub struct Call {
+    /// Its entry in the table.
+    pub route: &'static Route,
     /// What the API is built from.
     pub state: Data<ApiState>,
     /// Which shapes are asked for.
@@ -135,9 +212,9 @@ impl Call {
     }
 
     /// What shapes need beside the thing itself.
-    pub fn context<'a>(&'a self, configuration: &'a Configuration) -> v2025_07_01::Context<'a> {
+    pub fn context<'a>(&'a self, configuration: &'a Configuration) -> profiles::Context<'a> {
         match self.version.profile {
-            Profile::V2025_07_01 => v2025_07_01::Context {
+            Profile::V2025_07_01 => profiles::Context {
                 configuration,
                 ingress_url: self.state.ingress_url.trim_end_matches('/'),
                 now: self.state.query.now(),

@@ -14,7 +14,7 @@ use crate::{
     web::{
         error::{ApiError, quoted},
         parameters::Parameters,
-        profiles::v2025_07_01 as shapes,
+        profiles as shapes,
     },
 };
 
@@ -54,7 +54,6 @@ async fn list(call: Call) -> Answer {
 }
 
 fn read_filter(parameters: &Parameters) -> Result<RequestFilter, ApiError> {
-    let (created, received) = (parameters.span("created_at")?, parameters.span("ingested_at")?);
     let accepted = match parameters.one("status")? {
         None => None,
         Some(status) if status.eq_ignore_ascii_case("accepted") => Some(true),
@@ -74,10 +73,8 @@ fn read_filter(parameters: &Parameters) -> Result<RequestFilter, ApiError> {
                 format!("{} is not one of {}", quoted(text), known.join(", "))
             })
         })?,
-        created_from: created.from,
-        created_before: created.before,
-        received_from: received.from,
-        received_before: received.before,
+        created: parameters.span("created_at")?,
+        received: parameters.span("ingested_at")?,
         events: parameters.counts("events_count")?,
         ignored: parameters.counts("ignored_count")?,
     })

@@ -128,6 +128,8 @@ fn failed_event(store: &dyn Store, number: u128) -> Event {
     let new = NewRequest {
         request: Arc::new(request),
         routes: vec![route],
+        first_index: 0,
+        documents: Vec::new(),
         ignored: Vec::new(),
         rejection: None,
         body_permit: None,

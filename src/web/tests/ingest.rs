@@ -7,7 +7,7 @@ use crate::{
     domain::{ConfigItem, RequestId, Timestamp},
     ingress::BodyBudget,
     store::{
-        EventFilter, PageRequest, SeqBound, Store, StoreError,
+        EventFilter, EventOrder, PageRequest, Store, StoreError,
         faulty::{FaultyStore, Write},
         memory::MemoryStore,
     },
@@ -38,7 +38,7 @@ fn request_id(answer: &Answered) -> RequestId {
 }
 
 fn events(store: &dyn Store) -> Vec<crate::domain::Event> {
-    let page = PageRequest { descending: false, from: SeqBound::Start, limit: 100 };
+    let page = PageRequest { order: EventOrder::Created, descending: false, after: None, limit: 100 };
     store.events(&EventFilter::default(), &page, Timestamp::MAX).unwrap().events
 }
 

@@ -139,7 +139,15 @@ async fn requests_are_filtered_by_what_became_of_them() {
     };
     let large_id = large.id.to_string();
     let rejection = Some(RejectionCause::PayloadTooLarge);
-    let new = NewRequest { request: Arc::new(large), routes: vec![], ignored: vec![], rejection, body_permit: None };
+    let new = NewRequest {
+        request: Arc::new(large),
+        routes: vec![],
+        first_index: 0,
+        documents: vec![],
+        ignored: vec![],
+        rejection,
+        body_permit: None,
+    };
     store.accept(new).await.unwrap();
     let server = api(store);
     let all = [&large_id, &rejected, &accepted];

@@ -11,7 +11,7 @@ use super::{
     kit::{connection_id, destination_id, source_id, walk},
 };
 use crate::{
-    domain::{Configuration, Event, EventStatus, Timestamp},
+    domain::{Configuration, Event, EventStatus, Span, Timestamp},
     store::{EventFilter, Histogram, Store},
 };
 
@@ -57,11 +57,15 @@ pub(super) fn every_filter() -> Vec<EventFilter> {
         EventFilter { connections: vec![connection_id(0), connection_id(2)], sources: vec![source_id(0)], ..all() },
         EventFilter { sources: vec![source_id(1)], ..all() },
         EventFilter { destinations: vec![destination_id(2), destination_id(3)], ..all() },
-        EventFilter { created_from: Some(one), created_before: Some(two), ..all() },
-        EventFilter { created_before: Some(two), statuses: vec![EventStatus::Queued, EventStatus::Hold], ..all() },
+        EventFilter { created: Span { from: Some(one), before: Some(two) }, ..all() },
+        EventFilter {
+            created: Span { from: None, before: Some(two) },
+            statuses: vec![EventStatus::Queued, EventStatus::Hold],
+            ..all()
+        },
         EventFilter { response_statuses: vec![(200, 299)], ..all() },
         EventFilter { response_statuses: vec![(500, 599), (410, 410)], connections: vec![connection_id(1)], ..all() },
-        EventFilter { statuses: EventStatus::ALL.to_vec(), created_from: Some(two), ..all() },
+        EventFilter { statuses: EventStatus::ALL.to_vec(), created: Span { from: Some(two), before: None }, ..all() },
     ];
     filters.extend(EventStatus::ALL.map(|status| EventFilter { statuses: vec![status], ..all() }));
     filters

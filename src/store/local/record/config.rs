@@ -252,7 +252,9 @@ impl StoredItem {
         Ok(match self {
             Self::Project { id, signing_secret, created_at, version } => ConfigItem::Project(Project {
                 id: ProjectId::from_bits(bits(id)),
+                name: "hookgate".to_owned(),
                 signing_secret: key.open(bits(id), &signing_secret)?,
+                previous_secret: None,
                 created_at: moment(created_at),
                 version,
             }),
@@ -263,6 +265,7 @@ impl StoredItem {
                 token: SourceToken::new(token),
                 kind,
                 allowed_http_methods: methods(&allowed_http_methods),
+                custom_response: None,
                 disabled_at: common.disabled_at.map(moment),
                 deleted_at: common.deleted_at.map(moment),
                 created_at: moment(common.created_at),
@@ -302,6 +305,9 @@ impl StoredItem {
                 id: ApiKeyId::from_bits(bits(id)),
                 label,
                 hash,
+                scope: crate::domain::Scope::Admin,
+                previous: None,
+                revoked_at: None,
                 created_at: moment(created_at),
                 version,
             }),

@@ -243,6 +243,8 @@ impl StoredEvent {
             phase,
             generation: self.generation,
             automatic_used: self.automatic_used,
+            bulk_id: None,
+            deleted_at: None,
             attempts: self.attempts.into_iter().map(AttemptSummary::from).collect(),
         }
     }

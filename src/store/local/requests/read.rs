@@ -2,7 +2,7 @@
 
 use super::horizon;
 use crate::{
-    domain::{Event, RequestId},
+    domain::{Event, RequestId, Span},
     store::{
         KeptRequest, PayloadRef, RequestContent, RequestFilter, RequestPage, RequestStretch, RequestSummary,
         StoreError,
@@ -81,7 +81,8 @@ fn content(shared: &Shared, at: PayloadRef) -> Result<RequestContent, StoreError
 
 /// The filter without what is past retention.
 fn kept(shared: &Shared, filter: &RequestFilter) -> RequestFilter {
-    RequestFilter { created_from: filter.created_from.max(Some(horizon(shared))), ..filter.clone() }
+    let from = filter.created.from.max(Some(horizon(shared)));
+    RequestFilter { created: Span { from, ..filter.created }, ..filter.clone() }
 }
 
 fn query<T>(shared: &Shared, ask: impl FnOnce(&State, &NewRequests) -> Result<T, StateError>) -> Result<T, StoreError> {

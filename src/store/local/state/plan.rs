@@ -90,9 +90,9 @@ impl<'a> Plan<'a> {
 
     /// What follows from a zone alone.
     pub(super) fn share(&self, zone: &Zone) -> Share {
-        let EventFilter { created_from, created_before, .. } = self.asking.filter;
+        let created = self.asking.filter.created;
         let (first, last) = zone.created;
-        if created_from.is_some_and(|from| last < from) || created_before.is_some_and(|before| first >= before) {
+        if !created.touches(first, last) {
             return Share::None;
         }
         let (mut sum, mut by_due) = (0, false);
@@ -103,7 +103,7 @@ impl<'a> Plan<'a> {
                 Verdict::ByDue { .. } => by_due = true,
             }
         }
-        let whole = created_from.is_none_or(|from| first >= from) && created_before.is_none_or(|before| last < before);
+        let whole = created.contains(first) && created.contains(last);
         match (by_due, sum) {
             (false, 0) => Share::None,
             (false, sum) if whole => Share::Counted(sum),
@@ -114,10 +114,9 @@ impl<'a> Plan<'a> {
     /// The events of a block that match.
     pub(super) fn select<'h>(&'h self, hot: &'h Hot) -> impl DoubleEndedIterator<Item = LiveSlot> + 'h {
         let verdicts: Vec<Verdict> = hot.combinations().iter().map(|combination| self.verdict(combination)).collect();
-        let EventFilter { created_from, created_before, .. } = self.asking.filter;
+        let created = self.asking.filter.created;
         hot.live().filter(move |live| {
-            created_from.is_none_or(|from| live.created >= from)
-                && created_before.is_none_or(|before| live.created < before)
+            created.contains(live.created)
                 && match verdicts[live.combination] {
                     Verdict::No => false,
                     Verdict::Yes => true,
@@ -132,7 +131,7 @@ impl<'a> Plan<'a> {
         let any = |mask: &Option<Vec<bool>>, handle: u32| {
             mask.as_ref().is_none_or(|mask| mask.get(handle as usize).copied().unwrap_or(false))
         };
-        let ranges = &self.asking.filter.response_statuses;
+        let ranges = &self.asking.filter.response_statuses.any_of;
         let answered = |status| ranges.iter().any(|(low, high)| (*low..=*high).contains(&status));
         if !any(&self.connections, combination.connection)
             || !any(&self.sources, combination.source)

@@ -8,10 +8,10 @@ use super::{
     view::View,
 };
 use crate::{
-    domain::{Event, Seq, Timestamp},
+    domain::{Seq, Timestamp},
     store::{
         local::row::{BLOCK_SLOTS, Overlaid, Row, Slot, block_of},
-        query::{EventPage, Histogram, PageRequest, SeqBound},
+        query::{Histogram, PageRequest},
     },
 };
 
@@ -24,27 +24,32 @@ impl State {
     /// # Errors
     ///
     /// `Damaged` or `Io` when a block that may match cannot be read.
-    pub fn page(&self, over: &Overlaid, asking: &Asking<'_>, page: &PageRequest) -> Result<EventPage, StateError> {
+    pub fn page(
+        &self,
+        over: &Overlaid,
+        asking: &Asking<'_>,
+        page: &PageRequest,
+    ) -> Result<(Vec<Row>, bool), StateError> {
         let plan = Plan::new(asking, &self.handles);
-        let mut found = EventPage { events: Vec::new(), more: false };
-        let Some(range) = seqs_of(page) else { return Ok(found) };
+        let (mut rows, mut more) = (Vec::new(), false);
+        let Some(range) = seqs_of(page) else { return Ok((rows, more)) };
         let mut blocks = block_of(*range.start())..=block_of(*range.end());
         while let Some(block) = self.next_block(over, &blocks, page.descending) {
-            let room = page.limit - found.events.len();
-            let (events, more) = self.page_of(block, over, &plan, (&range, page.descending, room))?;
-            found.events.extend(events);
-            found.more = more;
+            let room = page.limit - rows.len();
+            let found = self.page_of(block, over, &plan, (&range, page.descending, room))?;
+            rows.extend(found.0);
+            more = found.1;
             let rest = if page.descending {
                 block.checked_sub(1).map(|end| *blocks.start()..=end)
             } else {
                 block.checked_add(1).map(|start| start..=*blocks.end())
             };
             match rest {
-                Some(rest) if !found.more => blocks = rest,
+                Some(rest) if !more => blocks = rest,
                 _ => break,
             }
         }
-        Ok(found)
+        Ok((rows, more))
     }
 
     /// At most so many matching events of a block in a range, in order, and whether there are more in it.
@@ -54,7 +59,7 @@ impl State {
         over: &Overlaid,
         plan: &Plan<'_>,
         (range, descending, room): (&RangeInclusive<Seq>, bool, usize),
-    ) -> Result<(Vec<Event>, bool), StateError> {
+    ) -> Result<(Vec<Row>, bool), StateError> {
         let overlay = over.get(&block).map(Arc::as_ref);
         let inside = |slot: u16| range.contains(&(block * BLOCK_SLOTS + u64::from(slot)));
         let view = self.view(block);
@@ -76,10 +81,8 @@ impl State {
         let folded = matching.iter().filter(|(_, row)| row.is_none()).map(|(slot, _)| *slot);
         let rows = hot.map(|hot| view.rows(&hot, folded)).transpose()?.unwrap_or_default();
         let mut rows = rows.into_iter();
-        let event = |(_, row): (u16, Option<&Row>)| {
-            row.map(|row| row.event.clone()).or_else(|| rows.next().map(|row| row.event))
-        };
-        Ok((matching.into_iter().filter_map(event).collect(), more))
+        let row = |(_, row): (u16, Option<&Row>)| row.cloned().or_else(|| rows.next());
+        Ok((matching.into_iter().filter_map(row).collect(), more))
     }
 
     /// How many events match.
@@ -188,9 +191,9 @@ fn has(overlay: Option<&Overlay>, slot: u16) -> bool {
 
 /// The seqs a page may show; `None` when there can be none.
 fn seqs_of(page: &PageRequest) -> Option<RangeInclusive<Seq>> {
-    match (page.from, page.descending) {
-        (SeqBound::Start, _) => Some(0..=Seq::MAX),
-        (SeqBound::After(seq), true) => seq.checked_sub(1).map(|end| 0..=end),
-        (SeqBound::After(seq), false) => seq.checked_add(1).map(|start| start..=Seq::MAX),
+    match (page.after, page.descending) {
+        (None, _) => Some(0..=Seq::MAX),
+        (Some(after), true) => after.seq.checked_sub(1).map(|end| 0..=end),
+        (Some(after), false) => after.seq.checked_add(1).map(|start| start..=Seq::MAX),
     }
 }

@@ -121,6 +121,8 @@ impl View<'_> {
             phase: phase_of(hot, cold),
             generation: hot.combination.generation,
             automatic_used: cold.automatic_used,
+            bulk_id: None,
+            deleted_at: None,
             attempts: cold.attempts.clone(),
         };
         let request_at = cold.request_at.map(|at| RequestRef { at, body_bytes: hot.body_bytes });

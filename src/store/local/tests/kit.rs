@@ -20,7 +20,7 @@ use crate::{
         Secret, SourceId, Timestamp,
     },
     store::{
-        Accepted, Commit, EventFilter, NewRequest, PageRequest, SeqBound, Store, Transition,
+        Accepted, Commit, EventFilter, EventKey, EventOrder, NewRequest, PageRequest, Store, Transition,
         conformance::{START, Subject},
         local::{LocalOptions, LocalStore},
     },
@@ -232,6 +232,8 @@ fn submit(store: &dyn Store, body_len: usize) -> (RequestId, Route, Commit<Accep
     let new = NewRequest {
         request: Arc::new(request),
         routes: vec![route],
+        first_index: 0,
+        documents: Vec::new(),
         ignored: Vec::new(),
         rejection: None,
         body_permit: None,
@@ -276,9 +278,9 @@ fn finished(event: &mut Event, at: Timestamp, status: u16) -> Transition {
 /// Everything a client could see of the events: rows, requests, attempts with their records.
 pub(super) fn everything(store: &dyn Store) -> Vec<String> {
     let mut seen = Vec::new();
-    let mut from = SeqBound::Start;
+    let mut after = None;
     loop {
-        let page = PageRequest { descending: false, from, limit: 100 };
+        let page = PageRequest { order: EventOrder::Created, descending: false, after, limit: 100 };
         let page = store.events(&EventFilter::default(), &page, START).unwrap();
         for event in &page.events {
             let row = store.event(event.id()).unwrap();
@@ -289,7 +291,7 @@ pub(super) fn everything(store: &dyn Store) -> Vec<String> {
                 .map(|(number, _)| store.attempt(event.id().attempt(number)).unwrap().record.unwrap())
                 .collect();
             seen.push(format!("{event:?} {request:?} {attempts:?}"));
-            from = SeqBound::After(event.seq);
+            after = Some(EventKey::at_seq(event.seq));
         }
         if !page.more {
             return seen;

@@ -6,15 +6,13 @@ use super::{
     Context, time,
     values::{body, headers, parsed_query},
 };
-use crate::domain::{AttemptStatus, AttemptSummary, DestinationKind, Event, Request};
+use crate::domain::{DestinationKind, Event, Request};
 
 /// An event.
 #[must_use]
 pub fn event(context: Context<'_>, event: &Event) -> Value {
-    let last = event.attempts.last();
     let standing = context.configuration.standing(event.connection_id);
     let status = event.status(standing, context.now);
-    let successful_at = last.filter(|last| last.status == AttemptStatus::Successful).map(AttemptSummary::ended_at);
     json!({
         "id": event.id().to_string(),
         "team_id": context.team_id(),
@@ -24,12 +22,12 @@ pub fn event(context: Context<'_>, event: &Event) -> Value {
         "event_data_id": event.id().data().to_string(),
         "request_id": event.request_id.to_string(),
         "attempts": event.attempts.len(),
-        "last_attempt_at": last.map(|last| time(last.started_at)),
+        "last_attempt_at": event.last_attempt_at().map(time),
         "next_attempt_at": event.next_attempt_at(standing).map(time),
-        "response_status": last.and_then(|last| last.result.status()),
-        "error_code": last.and_then(|last| last.result.error()).map(|code| code.as_str()),
+        "response_status": event.response_status(),
+        "error_code": event.error_code().map(|code| code.as_str()),
         "status": status.as_str(),
-        "successful_at": successful_at.map(time),
+        "successful_at": event.successful_at().map(time),
         "cli_id": null,
         "updated_at": time(event.last_activity_at()),
         "created_at": time(event.created_at),

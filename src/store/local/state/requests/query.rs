@@ -13,7 +13,7 @@ use super::{
     keys,
 };
 use crate::{
-    domain::{RequestId, SourceId, Timestamp},
+    domain::{RequestId, SourceId},
     store::{
         PayloadRef, RequestFilter, RequestPage, RequestStretch, RequestSummary,
         local::{
@@ -61,11 +61,8 @@ impl<'a> Plan<'a> {
     /// What the zone alone tells.
     fn share(&self, zone: &Zone) -> Share {
         let filter = self.filter;
-        let outside = |range: (Timestamp, Timestamp), from: Option<Timestamp>, before: Option<Timestamp>| {
-            from.is_some_and(|from| range.1 < from) || before.is_some_and(|before| range.0 >= before)
-        };
-        if outside(zone.created, filter.created_from, filter.created_before)
-            || outside(zone.received, filter.received_from, filter.received_before)
+        if !filter.created.touches(zone.created.0, zone.created.1)
+            || !filter.received.touches(zone.received.0, zone.received.1)
         {
             return Share::None;
         }

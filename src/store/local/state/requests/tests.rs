@@ -112,7 +112,7 @@ proptest! {
             sources: source.map(SourceId::from_bits).into_iter().collect(),
             accepted,
             events: events.into_iter().collect(),
-            created_from: from.and_then(|from| all.get(from)).map(|row| row.created_at),
+            created: Span { from: from.and_then(|from| all.get(from)).map(|row| row.created_at), before: None },
             ..RequestFilter::default()
         };
         let after = after.map(|(segment, offset)| PayloadRef(segment, offset));

@@ -25,7 +25,7 @@ use crate::{
             backlog::Backlog,
             row::{Overlaid, RequestRef, Row, Slot, block_of, slot_of},
         },
-        query::{Histogram, PageRequest, SeqBound},
+        query::{EventOrder, Histogram, PageRequest},
     },
 };
 
@@ -144,6 +144,8 @@ impl World {
                 phase: Phase::Ready { due_at: created_at, trigger: AttemptTrigger::Initial, automatic_due: None },
                 generation: self.generations[usize::from(on)],
                 automatic_used: 0,
+                bulk_id: None,
+                deleted_at: None,
                 attempts: vec![],
             };
             let row = Row { event, request_at, attempts_at: vec![] };
@@ -249,9 +251,9 @@ impl World {
 
     fn check_pages(&self, asking: &Asking<'_>, limit: usize, matching: &[Event]) {
         for descending in [false, true] {
-            let (mut from, mut shown) = (SeqBound::Start, Vec::new());
+            let (mut after, mut shown) = (None, Vec::new());
             loop {
-                let page = PageRequest { descending, from, limit };
+                let page = PageRequest { order: EventOrder::Created, descending, after, limit };
                 let page = self.state().page(&self.over, asking, &page).unwrap();
                 shown.extend(page.events);
                 assert_eq!(page.more, shown.len() < matching.len(), "whether more follow");
@@ -281,7 +283,7 @@ impl World {
         let mut expected: Vec<Row> =
             ours().filter(|row| row.event.queue_key().is_some() && later(row).is_none()).collect();
         expected.sort_by_key(|row| row.event.queue_key());
-        let (mut from, mut shown) = (None, Vec::new());
+        let (mut after, mut shown) = (None, Vec::new());
         loop {
             let asked = PendingAsk { connection, generation, due_before, from, limit: ask.limit };
             let page = self.state().pending(&self.over, backlog.stretch(&asked), &asked).unwrap();

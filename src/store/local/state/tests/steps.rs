@@ -3,7 +3,7 @@
 use proptest::{prelude::*, sample::subsequence};
 
 use crate::{
-    domain::{ConnectionId, DestinationId, EventStatus, SourceId, Timestamp},
+    domain::{ConnectionId, DestinationId, EventStatus, SourceId, Span, Timestamp},
     store::query::EventFilter,
 };
 
@@ -120,7 +120,8 @@ prop_compose! {
         buckets in 1..12usize,
     ) -> Ask {
         let filter = EventFilter {
-            statuses, connections, sources, destinations, created_from, created_before, response_statuses,
+            statuses, connections, sources, destinations, created: Span { from: created_from, before: created_before },
+            response_statuses: Optional { present: None, any_of: response_statuses }, ..EventFilter::default()
         };
         Ask { filter, paused, now, limit, bucket_ms, buckets }
     }

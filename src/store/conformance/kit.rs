@@ -191,6 +191,11 @@ pub fn queued_seqs(store: &dyn Store, n: u64, due_before: Timestamp) -> Vec<Seq>
     queue(store, n, due_before, 100).iter().map(|pending| pending.event.seq).collect()
 }
 
+/// The events of a page, without where their requests lie.
+pub fn bare(events: Vec<KeptEvent>) -> Vec<Event> {
+    events.into_iter().map(|kept| kept.event).collect()
+}
+
 /// Every event that matches, walked with pages of `limit`.
 pub fn walk(store: &dyn Store, filter: &EventFilter, descending: bool, limit: usize, now: Timestamp) -> Vec<Event> {
     let mut all: Vec<Event> = Vec::new();
@@ -200,12 +205,13 @@ pub fn walk(store: &dyn Store, filter: &EventFilter, descending: bool, limit: us
             store.events(filter, &PageRequest { order: EventOrder::Created, descending, after, limit }, now).unwrap();
         assert!(page.events.len() <= limit, "a page of at most {limit} has {}", page.events.len());
         assert!(!page.more || !page.events.is_empty(), "an empty page promises more");
-        let goes_on = match (all.last(), page.events.first()) {
+        let events = bare(page.events);
+        let goes_on = match (all.last(), events.first()) {
             (Some(last), Some(first)) => last.seq != first.seq && (first.seq < last.seq) == descending,
             (None, _) | (_, None) => true,
         };
         assert!(goes_on, "a page does not go on where the last one ended");
-        all.extend(page.events);
+        all.extend(events);
         if !page.more {
             return all;
         }

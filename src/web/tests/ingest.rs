@@ -39,7 +39,8 @@ fn request_id(answer: &Answered) -> RequestId {
 
 fn events(store: &dyn Store) -> Vec<crate::domain::Event> {
     let page = PageRequest { order: EventOrder::Created, descending: false, after: None, limit: 100 };
-    store.events(&EventFilter::default(), &page, Timestamp::MAX).unwrap().events
+    let page = store.events(&EventFilter::default(), &page, Timestamp::MAX).unwrap();
+    page.events.into_iter().map(|kept| kept.event).collect()
 }
 
 #[actix::test]

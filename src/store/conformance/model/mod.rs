@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     domain::{Configuration, Event, EventStatus, Span, Timestamp},
-    store::{EventFilter, Histogram, Store},
+    store::{EventFilter, Histogram, Optional, Store},
 };
 
 /// Connections, sources and destinations that histories use.
@@ -63,12 +63,17 @@ pub(super) fn every_filter() -> Vec<EventFilter> {
             statuses: vec![EventStatus::Queued, EventStatus::Hold],
             ..all()
         },
-        EventFilter { response_statuses: vec![(200, 299)], ..all() },
-        EventFilter { response_statuses: vec![(500, 599), (410, 410)], connections: vec![connection_id(1)], ..all() },
+        EventFilter { response_statuses: answered(&[(200, 299)]), ..all() },
+        EventFilter { response_statuses: answered(&[(500, 599), (410, 410)]), connections: vec![connection_id(1)], ..all() },
         EventFilter { statuses: EventStatus::ALL.to_vec(), created: Span { from: Some(two), before: None }, ..all() },
     ];
     filters.extend(EventStatus::ALL.map(|status| EventFilter { statuses: vec![status], ..all() }));
     filters
+}
+
+/// Whether the last HTTP status is in any of these ranges.
+pub(super) fn answered(ranges: &[(u16, u16)]) -> Optional<(u16, u16)> {
+    Optional { any_of: ranges.to_vec(), ..Optional::default() }
 }
 
 /// Checks pages both ways, count and histogram of one filter against all events there are.

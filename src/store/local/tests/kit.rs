@@ -282,10 +282,10 @@ pub(super) fn everything(store: &dyn Store) -> Vec<String> {
     loop {
         let page = PageRequest { order: EventOrder::Created, descending: false, after, limit: 100 };
         let page = store.events(&EventFilter::default(), &page, START).unwrap();
-        for event in &page.events {
-            let row = store.event(event.id()).unwrap();
-            assert_eq!(&row.event, event);
-            let request = store.request(row.payload_ref);
+        for kept in &page.events {
+            let event = &kept.event;
+            assert_eq!(store.event(event.id()).unwrap(), *kept);
+            let request = store.request(kept.payload_ref);
             let attempts: Vec<_> = (1..)
                 .zip(&event.attempts)
                 .map(|(number, _)| store.attempt(event.id().attempt(number)).unwrap().record.unwrap())

@@ -25,7 +25,7 @@ use crate::{
             backlog::Backlog,
             row::{Overlaid, RequestRef, Row, Slot, block_of, slot_of},
         },
-        query::{EventOrder, Histogram, PageRequest},
+        query::{EventKey, EventOrder, Histogram, PageRequest},
     },
 };
 
@@ -255,12 +255,12 @@ impl World {
             loop {
                 let page = PageRequest { order: EventOrder::Created, descending, after, limit };
                 let page = self.state().page(&self.over, asking, &page).unwrap();
-                shown.extend(page.events);
-                assert_eq!(page.more, shown.len() < matching.len(), "whether more follow");
-                if !page.more {
+                shown.extend(page.0.into_iter().map(|row| row.event));
+                assert_eq!(page.1, shown.len() < matching.len(), "whether more follow");
+                if !page.1 {
                     break;
                 }
-                from = SeqBound::After(shown.last().unwrap().seq);
+                after = shown.last().map(EventKey::of);
             }
             let mut expected = matching.to_vec();
             if descending {
@@ -283,7 +283,7 @@ impl World {
         let mut expected: Vec<Row> =
             ours().filter(|row| row.event.queue_key().is_some() && later(row).is_none()).collect();
         expected.sort_by_key(|row| row.event.queue_key());
-        let (mut after, mut shown) = (None, Vec::new());
+        let (mut from, mut shown) = (None, Vec::new());
         loop {
             let asked = PendingAsk { connection, generation, due_before, from, limit: ask.limit };
             let page = self.state().pending(&self.over, backlog.stretch(&asked), &asked).unwrap();

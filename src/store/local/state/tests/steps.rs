@@ -4,7 +4,7 @@ use proptest::{prelude::*, sample::subsequence};
 
 use crate::{
     domain::{ConnectionId, DestinationId, EventStatus, SourceId, Span, Timestamp},
-    store::query::EventFilter,
+    store::query::{EventFilter, Optional},
 };
 
 pub(super) const START: i64 = 1_700_000_000_000;

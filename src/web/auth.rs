@@ -53,7 +53,7 @@ mod tests {
     use actix_web::http::header::HeaderValue;
 
     use super::*;
-    use crate::domain::{ApiKey, ApiKeyId, ConfigItem, Timestamp};
+    use crate::domain::{ApiKey, ApiKeyId, ConfigItem, Scope, Timestamp};
 
     fn configured(keys: &[&str]) -> Configuration {
         let mut configuration = Configuration::default();

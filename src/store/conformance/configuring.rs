@@ -76,7 +76,9 @@ fn every_item() -> Vec<ConfigItem> {
     let mut items = vec![
         ConfigItem::Project(Project {
             id: ProjectId::from_parts(START, 7),
+            name: "hookgate".to_owned(),
             signing_secret: secret(),
+            previous_secret: None,
             created_at: START,
             version: 1,
         }),

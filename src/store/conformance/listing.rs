@@ -3,8 +3,8 @@
 use super::{
     START, Subject,
     kit::{
-        accept, accept_events, attempt, bare, connection, connection_id, destination_id, moved, new_request, record, request,
-        source_id, through, walk,
+        accept, accept_events, attempt, bare, connection, connection_id, destination_id, moved, new_request, record,
+        request, source_id, through, walk,
     },
     model::{answered, assert_listed, every_filter},
 };

@@ -120,7 +120,9 @@ pub(super) fn store() -> Arc<MemoryStore> {
         vec![
             ConfigItem::Project(Project {
                 id: ProjectId::from_bits(1),
+                name: "test".to_owned(),
                 signing_secret: Secret::new("s"),
+                previous_secret: None,
                 created_at: AT,
                 version: 1,
             }),

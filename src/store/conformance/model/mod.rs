@@ -64,7 +64,11 @@ pub(super) fn every_filter() -> Vec<EventFilter> {
             ..all()
         },
         EventFilter { response_statuses: answered(&[(200, 299)]), ..all() },
-        EventFilter { response_statuses: answered(&[(500, 599), (410, 410)]), connections: vec![connection_id(1)], ..all() },
+        EventFilter {
+            response_statuses: answered(&[(500, 599), (410, 410)]),
+            connections: vec![connection_id(1)],
+            ..all()
+        },
         EventFilter { statuses: EventStatus::ALL.to_vec(), created: Span { from: Some(two), before: None }, ..all() },
     ];
     filters.extend(EventStatus::ALL.map(|status| EventFilter { statuses: vec![status], ..all() }));

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::{super::State, super::handles::Handles, Chunk, Staged};
 use crate::{
-    domain::{RejectionCause, RequestId, SourceId, Timestamp},
+    domain::{RejectionCause, RequestId, SourceId, Span, Timestamp},
     store::{
         PayloadRef, RequestFilter, RequestStretch, RequestSummary,
         local::requests::{CHUNK_REQUESTS, NewRequests},

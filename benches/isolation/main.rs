@@ -2,6 +2,8 @@
 //!
 //! Each scenario is two trials a round, in turn: the healthy connections alone, and with trouble beside them, on a fresh
 //! gateway each. Load, sinks and gateway share the machine; rounds alternate, so that a slow moment hits both.
+//! A burst takes cores and disk from everybody, whoever takes it in: there the trial without trouble has the same burst on
+//! another gateway of this machine, so that what is left to differ is what one connection feels of another.
 //! Lateness is counted from when a request was due, so that waiting before it could be sent counts too.
 //!
 //! `cargo bench --bench isolation -- [--quick]` prints a table and writes `bench/isolation.json` under the target directory.
@@ -54,9 +56,9 @@ fn main() {
     };
     let paced = Pace::PerSecond(PER_S);
     let scenarios = [
-        bench.scenario("1 hanging + 99 healthy, 1 000/s", Figure::P99, paced, Bench::hang),
-        bench.scenario("1 hanging + 99 healthy, as many as go", Figure::Throughput, Pace::Full, Bench::hang),
-        bench.scenario("10 000 in 2 s on one + 99, 1 000/s", Figure::P99, paced, Bench::burst),
+        bench.scenario("1 hanging + 99 healthy, 1 000/s", Figure::P99, paced, Bench::alone, Bench::hang),
+        bench.scenario("1 hanging + 99 healthy, as many as go", Figure::Throughput, Pace::Full, Bench::alone, Bench::hang),
+        bench.scenario("10 000 in 2 s on one + 99, 1 000/s", Figure::P99, paced, Bench::burst_elsewhere, Bench::burst),
         bench.trickle("10 000 connections instead of 99, 1 000/s", paced),
     ];
     print!("\n{}", report::head());
@@ -74,6 +76,8 @@ fn target_directory() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).parent().map(Path::to_owned).unwrap_or_default()
 }
 
+/// What is beside the healthy connections of a gateway while they are measured.
+type Beside = fn(&Bench, &Gateway, Measure<'_>) -> trial::Figures;
 /// Runs the trial with something beside it.
 type Measure<'a> = &'a dyn Fn(Box<dyn FnOnce() + Send + '_>) -> trial::Figures;
 
@@ -92,18 +96,23 @@ impl Bench {
         name: &'static str,
         figure: Figure,
         pace: Pace,
-        trouble: impl Fn(&Self, &Gateway, Measure<'_>) -> trial::Figures,
+        without: Beside,
+        with: Beside,
     ) -> Scenario {
         let rounds = (1..=self.rounds).map(|round| {
             println!("{name}: round {round} of {}", self.rounds);
-            let gateway = Gateway::start(&self.sink, HEALTHY);
-            let without = gateway.measure(&self.sink, pace, self.length, || ());
-            drop(gateway);
-            let gateway = Gateway::start(&self.sink, HEALTHY);
-            let with = trouble(self, &gateway, &|beside| gateway.measure(&self.sink, pace, self.length, beside));
-            (without, with)
+            let trial = |beside: Beside| {
+                let gateway = Gateway::start(&self.sink, HEALTHY);
+                beside(self, &gateway, &|beside| gateway.measure(&self.sink, pace, self.length, beside))
+            };
+            (trial(without), trial(with))
         });
         Scenario { name, figure, rounds: rounds.collect() }
+    }
+
+    /// Nothing.
+    fn alone(&self, _: &Gateway, measure: Measure<'_>) -> trial::Figures {
+        measure(Box::new(|| ()))
     }
 
     /// A destination that takes requests and never answers: all slots of its connection are taken before the trial begins.
@@ -132,6 +141,12 @@ impl Bench {
         let url = format!("http://{}/", self.slow.host(0));
         let flow = gateway.client.connect("burst", &url, &json!([]));
         measure(Box::new(move || send(gateway, &flow.path, BURST, Some(BURST_PER_S))))
+    }
+
+    /// The same burst on this machine, but on another gateway.
+    fn burst_elsewhere(&self, _: &Gateway, measure: Measure<'_>) -> trial::Figures {
+        let other = Gateway::start(&self.sink, 0);
+        self.burst(&other, measure)
     }
 
     /// The same load over many connections.

@@ -190,7 +190,7 @@ impl ConnectionActor {
         let jitter = match input {
             Input::Finished(ended) if ended.result.is_2xx() => 0.0,
             Input::Finished(_) | Input::Died => self.engine.jitter(),
-            Input::Start { .. } | Input::Retry(_) | Input::Cancel => 0.0,
+            Input::Start { .. } | Input::Retry(_) | Input::Cancel | Input::Delete => 0.0,
         };
         let at = Moment {
             now: self.engine.now(),
@@ -220,7 +220,7 @@ impl ConnectionActor {
             live.answer_when_durable(waiter);
         }
         match step.then {
-            Then::Nothing | Then::Refuse(_) => {}
+            Then::Nothing | Then::Refuse(_) | Then::Gone => {}
             Then::Send(attempt) => {
                 self.resuming.made(seq);
                 self.send(&mut live, attempt, ctx);

@@ -62,8 +62,9 @@ impl Engine {
         let registry = Arc::new(Registry::default());
         // Before any reading, so that what is committed from now on is either offered or found.
         store.listen(Arc::clone(&registry) as Arc<dyn crate::store::CommitListener>);
-        let gateway: Addr<GatewayActor> = GatewayActor::new(Arc::new(self), Arc::clone(&registry)).start();
-        GatewayHandle { store, registry, shutdown: gateway.recipient() }
+        let engine = Arc::new(self);
+        let gateway: Addr<GatewayActor> = GatewayActor::new(Arc::clone(&engine), Arc::clone(&registry)).start();
+        GatewayHandle { engine, registry, shutdown: gateway.recipient() }
     }
 
     /// The time.

@@ -8,14 +8,17 @@ use std::{sync::Arc, time::Duration};
 use actix::{Message, Recipient};
 use tokio::{sync::oneshot, time::timeout};
 
-use super::registry::{Ask, ConnectionSnapshot, Registry};
+use super::{
+    engine::Engine,
+    registry::{Ask, Asking, ConnectionSnapshot, Registry, Wish},
+};
 use crate::{
     domain::{
         ConfigItem, Configuration, ConnectionId, Event, EventId, EventStatus, Phase, SwitchedOff,
-        delivery::Asked,
+        delivery::{Asked, Delivery, Input, Moment},
         directory::{Command, ConfigError},
     },
-    store::{Held, KeptEvent, Store, StoreError},
+    store::{EventFilter, Held, KeptEvent, Store, StoreError, Transition},
 };
 
 /// How often an action looks again when the event changed between looking and asking.
@@ -29,6 +32,12 @@ pub enum ActionError {
     /// There is no such event.
     #[error("not found")]
     NotFound,
+    /// It was deleted (410).
+    #[error("the event was deleted")]
+    Deleted,
+    /// It is not, or no longer, one of those that are to be changed.
+    #[error("the event is no longer one of those asked for")]
+    NoMatch,
     /// It cannot be cancelled any more (422).
     #[error("the event is already settled: its status is {}", status.as_str())]
     AlreadySettled {
@@ -100,7 +109,7 @@ pub(crate) struct Shutdown(pub(crate) oneshot::Sender<()>);
 /// The way into the actors.
 #[derive(Clone)]
 pub struct GatewayHandle {
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) engine: Arc<Engine>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) shutdown: Recipient<Shutdown>,
 }
@@ -121,34 +130,27 @@ impl GatewayHandle {
     ///
     /// # Errors
     ///
-    /// `SwitchedOff` while nothing is sent on its connection; `NotFound`, `Store`, `Busy`.
+    /// `SwitchedOff` while nothing is sent on its connection; `NotFound`, `Deleted`, `Store`, `Busy`.
     pub async fn retry(&self, id: EventId, asked: Asked) -> Result<Event, ActionError> {
-        let known = |row: &KeptEvent| {
-            let switched_off = self.store.configuration().switched_off(row.event.connection_id)?;
-            Some(Err(switched_off.into()))
-        };
-        self.act(id, known, |row, reply| Ask::Retry(row, asked, reply)).await
+        self.wish(id, Wish::Retry(asked), None).await
     }
 
     /// Gives up an event; answered when that is durable.
     ///
     /// # Errors
     ///
-    /// `AlreadySettled` when it was successful or failed for good; `NotFound`, `Store`, `Busy`.
+    /// `AlreadySettled` when it was successful or failed for good; `NotFound`, `Deleted`, `Store`, `Busy`.
     pub async fn cancel(&self, id: EventId) -> Result<Event, ActionError> {
-        let known = |row: &KeptEvent| {
-            let configuration = self.store.configuration();
-            let event = &row.event;
-            let phase = event.phase.effective(event.generation, configuration.standing(event.connection_id));
-            // Nothing more can happen to it: its connection may be gone already.
-            let is_final = configuration.switched_off(event.connection_id).is_some() && phase.is_settled();
-            is_final.then(|| match phase {
-                Phase::Successful => Err(ActionError::AlreadySettled { status: EventStatus::Successful }),
-                Phase::Failed => Err(ActionError::AlreadySettled { status: EventStatus::Failed }),
-                Phase::Cancelled { .. } | Phase::Ready { .. } | Phase::Waiting { .. } => Ok(event.clone()),
-            })
-        };
-        self.act(id, known, Ask::Cancel).await
+        self.wish(id, Wish::Cancel, None).await
+    }
+
+    /// Deletes an event: what is pending of it is cancelled, no list shows it any more. Answered when that is durable.
+    ///
+    /// # Errors
+    ///
+    /// `Deleted` when it was before; `NotFound`, `Store`, `Busy`.
+    pub async fn delete(&self, id: EventId) -> Result<Event, ActionError> {
+        self.wish(id, Wish::Delete, None).await
     }
 
     /// What a connection shows of itself; `None` when it has never been started.
@@ -170,10 +172,10 @@ impl GatewayHandle {
         // Late ones are counted below.
         let in_time = timeout(grace, all).await.unwrap_or_else(|_| vec![None]);
         let unfinished = slots.iter().map(|slot| slot.snapshot().in_flight).sum();
-        let repeats =
-            slots.iter().any(|slot| slot.snapshot().resuming) || (self.store.resumes() && !self.registry.is_started());
+        let repeats = slots.iter().any(|slot| slot.snapshot().resuming)
+            || (self.engine.store.resumes() && !self.registry.is_started());
         if in_time.iter().all(Option::is_some) && !repeats {
-            self.store.set_idle(true);
+            self.engine.store.set_idle(true);
         }
         let (reply, answer) = oneshot::channel();
         if self.shutdown.try_send(Shutdown(reply)).is_ok() {
@@ -182,31 +184,87 @@ impl GatewayHandle {
         Drained { unfinished }
     }
 
-    /// Looks the event up and asks its connection, unless the answer is known; again when it changed in between.
-    async fn act(
+    /// Looks the event up and asks its connection, unless the answer is known; again when it changed in between. With
+    /// `only_if`, the wish is for an event that this picks when its turn comes.
+    pub(super) async fn wish(
         &self,
         id: EventId,
-        known: impl Fn(&KeptEvent) -> Option<Result<Event, ActionError>>,
-        ask: impl Fn(KeptEvent, oneshot::Sender<Result<Event, ActionError>>) -> Ask,
+        wish: Wish,
+        only_if: Option<Arc<EventFilter>>,
     ) -> Result<Event, ActionError> {
         let mut looks = 0;
         loop {
-            let store = Arc::clone(&self.store);
-            let read = tokio::task::spawn_blocking(move || store.event(id)).await;
-            let row = read.map_err(|error| StoreError::Io(error.to_string()))??;
-            if let Some(answer) = known(&row) {
+            let row = self.blocking(move |store| store.event(id)).await?;
+            if let Some(answer) = self.known(&row, wish) {
                 return answer;
             }
-            let slot = self.registry.slot(row.event.connection_id).ok_or(ActionError::Busy)?;
-            let (reply, answer) = oneshot::channel();
-            slot.ask(ask(row, reply))?;
-            let answer = wait(answer).await?;
+            let answer = match self.registry.slot(row.event.connection_id) {
+                Some(slot) => {
+                    let (reply, answer) = oneshot::channel();
+                    slot.ask(Ask::Event(Asking { row, wish, only_if: only_if.clone(), reply }))?;
+                    wait(answer).await?
+                }
+                None if wish == Wish::Delete => self.delete_ownerless(row).await,
+                None => Err(ActionError::Busy),
+            };
             looks += 1;
             match answer {
                 Err(ActionError::Store(StoreError::Stale { .. })) if looks < LOOKS_MAX => {}
                 answer => return answer,
             }
         }
+    }
+
+    /// The answer to a wish where nobody needs to be asked: its connection may be gone already.
+    fn known(&self, row: &KeptEvent, wish: Wish) -> Option<Result<Event, ActionError>> {
+        let (configuration, event) = (self.engine.store.configuration(), &row.event);
+        if event.deleted_at.is_some() {
+            return Some(Err(ActionError::Deleted));
+        }
+        let switched_off = configuration.switched_off(event.connection_id)?;
+        match wish {
+            Wish::Retry(_) => Some(Err(switched_off.into())),
+            Wish::Cancel => {
+                match event.phase.effective(event.generation, configuration.standing(event.connection_id)) {
+                    // One that is in flight may be shown so.
+                    Phase::Ready { .. } | Phase::Waiting { .. } => None,
+                    Phase::Successful => Some(Err(ActionError::AlreadySettled { status: EventStatus::Successful })),
+                    Phase::Failed => Some(Err(ActionError::AlreadySettled { status: EventStatus::Failed })),
+                    Phase::Cancelled { .. } => Some(Ok(event.clone())),
+                }
+            }
+            Wish::Delete => None,
+        }
+    }
+
+    /// Deletes an event of a deleted connection whose actor has ended: nothing is in flight, and nobody else changes it.
+    async fn delete_ownerless(&self, row: KeptEvent) -> Result<Event, ActionError> {
+        let configuration = self.engine.store.configuration();
+        let connection = configuration.connections.get(&row.event.connection_id);
+        if connection.is_some_and(|connection| connection.deleted_at.is_none()) {
+            // It has not been started yet.
+            return Err(ActionError::Busy);
+        }
+        let at = Moment {
+            now: self.engine.now(),
+            generation: connection.map_or(row.event.generation, |connection| connection.generation),
+            unpaused_at: None,
+            retry_rule: None,
+            jitter: 0.0,
+        };
+        let event = Delivery::at_rest(row.event).step(Input::Delete, &at).next.event;
+        self.engine.store.record(Transition { event: event.clone(), attempt: None }).await?;
+        Ok(event)
+    }
+
+    /// Reads the store where that may block.
+    pub(super) async fn blocking<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let store = Arc::clone(&self.engine.store);
+        let done = tokio::task::spawn_blocking(move || read(store.as_ref())).await;
+        done.unwrap_or_else(|error| Err(StoreError::Io(error.to_string())))
     }
 }
 

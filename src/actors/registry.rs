@@ -17,8 +17,11 @@ use tokio::sync::oneshot;
 
 use super::handle::{ActionError, Apply};
 use crate::{
-    domain::{ConnectionId, Event, Seq, Timestamp, delivery::Asked},
-    store::{CommitListener, KeptEvent, Offer},
+    domain::{
+        ConnectionId, Event, Seq, Timestamp,
+        delivery::{Asked, Input},
+    },
+    store::{CommitListener, EventFilter, KeptEvent, Offer},
 };
 
 /// New events of one connection, in rising order of seq.
@@ -26,14 +29,44 @@ use crate::{
 #[rtype(result = "()")]
 pub(crate) struct Offers(pub(crate) Vec<Offer>);
 
+/// What somebody wants of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// One more try.
+    Retry(Asked),
+    /// No more tries.
+    Cancel,
+    /// No more tries, and no more sight of it.
+    Delete,
+}
+
+impl From<Wish> for Input {
+    fn from(wish: Wish) -> Self {
+        match wish {
+            Wish::Retry(asked) => Self::Retry(asked),
+            Wish::Cancel => Self::Cancel,
+            Wish::Delete => Self::Delete,
+        }
+    }
+}
+
+/// A wish for one event.
+pub(crate) struct Asking {
+    /// The event as the store has it, for an actor that does not know it.
+    pub(crate) row: KeptEvent,
+    pub(crate) wish: Wish,
+    /// The wish is for an event that this picks when its turn comes.
+    pub(crate) only_if: Option<Arc<EventFilter>>,
+    /// Answered when durable.
+    pub(crate) reply: oneshot::Sender<Result<Event, ActionError>>,
+}
+
 /// What is asked of a connection from outside; each carries where the answer goes.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) enum Ask {
-    /// One more try of an event. Answered when durable. The row is for an event that the actor does not know.
-    Retry(KeptEvent, Asked, oneshot::Sender<Result<Event, ActionError>>),
-    /// No more tries of an event. Answered when durable.
-    Cancel(KeptEvent, oneshot::Sender<Result<Event, ActionError>>),
+    /// Something about one event.
+    Event(Asking),
     /// The slot's flag or the configuration has changed. Answered when nothing more is started, or things start again.
     Obey(oneshot::Sender<()>),
     /// Start nothing more. Answered when nothing is in flight and all outcomes are durable.

@@ -6,8 +6,8 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use super::{
-    AttemptResult, AttemptStatus, AttemptSummary, AttemptTrigger, ErrorCode, Event, EventStatus, Phase, RetryAfter,
-    RetryRule, Standing, Timestamp, Unsent,
+    AttemptResult, AttemptStatus, AttemptSummary, AttemptTrigger, BulkId, ErrorCode, Event, EventStatus, Phase,
+    RetryAfter, RetryRule, Standing, Timestamp, Unsent,
     rule::{DELAY_MS_MAX, RETRIES_MAX},
 };
 
@@ -53,6 +53,8 @@ pub enum Input {
     Retry(Asked),
     /// Somebody gives it up.
     Cancel,
+    /// Somebody takes it away: it is given up, and nothing more can be asked of it.
+    Delete,
     /// Whoever made the try is dead.
     Died,
 }
@@ -62,15 +64,23 @@ pub enum Input {
 pub enum Asked {
     /// For this event.
     Manual,
-    /// For many at once.
-    Bulk,
+    /// For many at once, by this operation.
+    Bulk(BulkId),
 }
 
 impl Asked {
     const fn trigger(self) -> AttemptTrigger {
         match self {
             Self::Manual => AttemptTrigger::Manual,
-            Self::Bulk => AttemptTrigger::BulkRetry,
+            Self::Bulk(_) => AttemptTrigger::BulkRetry,
+        }
+    }
+
+    /// The operation that asks.
+    const fn bulk(self) -> Option<BulkId> {
+        match self {
+            Self::Manual => None,
+            Self::Bulk(id) => Some(id),
         }
     }
 }
@@ -136,6 +146,8 @@ pub enum Then {
     Settle,
     /// The input is refused: the event has settled with this status.
     Refuse(EventStatus),
+    /// The input is refused: the event was deleted.
+    Gone,
 }
 
 /// A try to be made.
@@ -209,6 +221,7 @@ impl Delivery {
             Input::Finished(ended) => self.finish(ended, at),
             Input::Retry(asked) => self.retry(asked, at),
             Input::Cancel => self.cancel(at),
+            Input::Delete => self.delete(at),
             Input::Died => self.died(at),
         };
         if let Some(before) = before {
@@ -331,6 +344,9 @@ impl Delivery {
     }
 
     fn retry(mut self, asked: Asked, at: &Moment<'_>) -> Step {
+        if self.event.deleted_at.is_some() {
+            return self.unchanged(Then::Gone);
+        }
         if self.is_cut(at) {
             self.event.phase = Phase::Cancelled { unsent: None };
             if let Some(flight) = &mut self.flight {
@@ -357,18 +373,43 @@ impl Delivery {
         };
         self.event.phase = Phase::Ready { due_at: at.now, trigger, automatic_due };
         self.event.generation = at.generation;
+        self.event.bulk_id = asked.bulk().or(self.event.bulk_id);
         let then = if self.flight.is_some() { Then::Nothing } else { Then::Enqueue };
         self.recorded(Record::Transition, then)
     }
 
     fn cancel(mut self, at: &Moment<'_>) -> Step {
-        let unsent = match self.effective(at) {
-            Phase::Ready { due_at, trigger, .. } => Unsent { trigger, due_at },
-            Phase::Waiting { due_at } => Unsent { trigger: AttemptTrigger::Automatic, due_at },
+        if self.event.deleted_at.is_some() {
+            return self.unchanged(Then::Gone);
+        }
+        match self.effective(at) {
+            Phase::Ready { .. } | Phase::Waiting { .. } => {}
             Phase::Cancelled { .. } if self.flight.is_some() => return self.unchanged(Then::Nothing),
             Phase::Cancelled { .. } => return self.unchanged(Then::Settle),
             Phase::Successful => return self.unchanged(Then::Refuse(EventStatus::Successful)),
             Phase::Failed => return self.unchanged(Then::Refuse(EventStatus::Failed)),
+        }
+        let then = self.give_up(at);
+        self.recorded(Record::Transition, then)
+    }
+
+    fn delete(mut self, at: &Moment<'_>) -> Step {
+        if self.event.deleted_at.is_some() {
+            return self.unchanged(Then::Gone);
+        }
+        let then = self.give_up(at);
+        self.event.deleted_at = Some(at.now);
+        self.recorded(Record::Transition, then)
+    }
+
+    /// Cancels what is pending; the try in flight ends and is recorded, and nothing follows it.
+    fn give_up(&mut self, at: &Moment<'_>) -> Then {
+        let unsent = match self.effective(at) {
+            Phase::Ready { due_at, trigger, .. } => Some(Unsent { trigger, due_at }),
+            Phase::Waiting { due_at } => Some(Unsent { trigger: AttemptTrigger::Automatic, due_at }),
+            Phase::Cancelled { unsent } => unsent,
+            // Nothing is pending, nor in flight.
+            Phase::Successful | Phase::Failed => return Then::Settle,
         };
         let (unsent, then) = match &mut self.flight {
             Some(flight) => {
@@ -376,10 +417,10 @@ impl Delivery {
                 flight.retry_asked = None;
                 (None, Then::Nothing)
             }
-            None => (Some(unsent), Then::Settle),
+            None => (unsent, Then::Settle),
         };
         self.event.phase = Phase::Cancelled { unsent };
-        self.recorded(Record::Transition, then)
+        then
     }
 
     fn died(self, at: &Moment<'_>) -> Step {

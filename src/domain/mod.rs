@@ -16,6 +16,7 @@ pub mod id;
 pub mod queue;
 pub mod request;
 pub mod retry_after;
+pub mod routing;
 pub mod rule;
 pub mod secret;
 pub mod signature;

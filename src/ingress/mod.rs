@@ -22,16 +22,14 @@ pub use self::{
 use crate::{
     clock::Clock,
     domain::{
-        Configuration, Connection, DestinationKind, Ignored, IgnoredCause, RejectionCause, Request, RequestId, Route,
-        Source, Timestamp,
+        Configuration, Connection, Ignored, RejectionCause, Request, RequestId, Route, Source, Timestamp,
+        routing::{self, ROUTES_MAX},
     },
     store::{Accepted, NewRequest, Store, StoreError},
 };
 
 /// How long a sender waits for the commit: far above a slow disk's worst sync, below every sender's own time-out.
 pub const COMMIT_WAIT_MAX: Duration = Duration::from_secs(1);
-/// The fan-out of one request: what the store takes in one record.
-pub const ROUTES_MAX: usize = 10_000;
 
 /// Why a request was not accepted. All of it passes by itself: the sender should try again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -194,18 +192,7 @@ fn fan_out(
     if connections.len() > ROUTES_MAX {
         return Err(IngressError::TooManyConnections(connections.len()));
     }
-    let (mut routes, mut ignored) = (Vec::with_capacity(connections.len()), Vec::new());
-    for connection in connections {
-        match ignored_cause(configuration, connection) {
-            Some(cause) => ignored.push(Ignored { connection_id: connection.id, cause }),
-            None => routes.push(Route {
-                connection_id: connection.id,
-                destination_id: connection.destination_id,
-                generation: connection.generation,
-            }),
-        }
-    }
-    Ok((routes, ignored))
+    Ok(routing::fan_out(configuration, connections))
 }
 
 fn new_request(
@@ -235,15 +222,5 @@ fn new_request(
         ignored,
         rejection: None,
         body_permit,
-    }
-}
-
-/// Why a connection makes no event of a request now; `None` when it does.
-fn ignored_cause(configuration: &Configuration, connection: &Connection) -> Option<IgnoredCause> {
-    let destination = configuration.destinations.get(&connection.destination_id);
-    match destination.map(|destination| &destination.kind) {
-        _ if !configuration.is_enabled(connection) => Some(IgnoredCause::Disabled),
-        Some(DestinationKind::Cli(_)) => Some(IgnoredCause::CliDisconnected),
-        Some(DestinationKind::Http(_) | DestinationKind::MockApi) | None => None,
     }
 }

@@ -1,48 +1,50 @@
-//! What others ask of a connection: one more try, no more tries, stop, go on.
+//! What others ask of a connection: one more try of an event, no more tries, its end; stop, go on.
 
 use actix::Context;
 use tokio::sync::oneshot;
 
 use super::{
-    super::{handle::ActionError, milestone::Milestone},
-    Configuration, ConnectionActor, Delivery, Fresh, Input, Live, Then,
+    super::{
+        handle::ActionError,
+        milestone::Milestone,
+        registry::{Asking, Wish},
+    },
+    Configuration, ConnectionActor, Delivery, Fresh, Input, Live, Step, Then,
 };
-use crate::{domain::Event, store::KeptEvent};
+use crate::domain::Event;
 
 /// Who waits for an answer.
 pub(super) type Waiter = oneshot::Sender<Result<Event, ActionError>>;
 
 impl ConnectionActor {
-    /// Retries or cancels an event, wherever it is: being worked on, in the window, or in the store only.
-    pub(super) fn ask(&mut self, row: KeptEvent, input: Input, reply: Waiter, ctx: &mut Context<Self>) {
+    /// Retries, cancels or deletes an event, wherever it is: being worked on, in the window, or in the store only.
+    pub(super) fn ask(&mut self, asking: Asking, ctx: &mut Context<Self>) {
+        let Asking { row, wish, only_if, reply } = asking;
         let seq = row.event.seq;
         // One reading for both: what it allows is what is decided by.
         let configuration = self.engine.store.configuration();
-        if let (Input::Retry(_), Some(switched_off)) = (input, configuration.switched_off(self.id)) {
+        if let (Wish::Retry(_), Some(switched_off)) = (wish, configuration.switched_off(self.id)) {
             // Whoever asked may have stopped waiting.
             return drop(reply.send(Err(switched_off.into())));
         }
+        let live = self.live.get(&seq).map(|live| live.delivery.clone());
+        // What the window has is at least as new as what the caller read.
+        let known = |fresh: Option<&Fresh>| fresh.map_or(&row.event, |fresh| &fresh.event).clone();
+        let delivery = live.unwrap_or_else(|| Delivery::at_rest(known(self.queue.peek(seq))));
+        let standing = configuration.standing(self.id);
+        if only_if.is_some_and(|filter| !filter.matches(&delivery.event, standing, self.engine.now())) {
+            return drop(reply.send(Err(ActionError::NoMatch)));
+        }
+        let step = self.decide_by(&configuration, delivery, wish.into());
+        if let Some(refused) = refusal(&step) {
+            return drop(reply.send(Err(refused)));
+        }
         if let Some(live) = self.live.remove(&seq) {
-            let step = self.decide_by(&configuration, live.delivery.clone(), input);
-            if let Then::Refuse(status) = step.then {
-                self.live.insert(seq, live);
-                // Whoever asked may have stopped waiting.
-                return drop(reply.send(Err(ActionError::AlreadySettled { status })));
-            }
             return self.perform(live, step, None, Some(reply), ctx);
         }
-        // What the window has is at least as new as what the caller read.
-        let event = self.queue.peek(seq).map_or(&row.event, |fresh| &fresh.event).clone();
-        let step = self.decide_by(&configuration, Delivery::at_rest(event), input);
         if step.record.is_none() {
             // Nothing changes, so nothing needs to be held in memory.
-            let answer = match step.then {
-                Then::Refuse(status) => Err(ActionError::AlreadySettled { status }),
-                Then::Nothing | Then::Send(_) | Then::Enqueue | Then::Timer { .. } | Then::Settle => {
-                    Ok(step.next.event)
-                }
-            };
-            return drop(reply.send(answer));
+            return drop(reply.send(Ok(step.next.event)));
         }
         let fresh = self.queue.take(seq).unwrap_or_else(|| Fresh::from(row));
         self.perform(Live::new(fresh), step, None, Some(reply), ctx);
@@ -80,5 +82,14 @@ impl ConnectionActor {
             let step = self.decide_by(configuration, live.delivery.clone(), Input::Start { resumed: false });
             self.perform(live, step, None, None, ctx);
         }
+    }
+}
+
+/// Why a wish is not done.
+fn refusal(step: &Step) -> Option<ActionError> {
+    match step.then {
+        Then::Refuse(status) => Some(ActionError::AlreadySettled { status }),
+        Then::Gone => Some(ActionError::Deleted),
+        Then::Nothing | Then::Send(_) | Then::Enqueue | Then::Timer { .. } | Then::Settle => None,
     }
 }

@@ -123,8 +123,7 @@ impl Handler<Ask> for ConnectionActor {
 
     fn handle(&mut self, ask: Ask, ctx: &mut Self::Context) {
         match ask {
-            Ask::Retry(row, asked, reply) => self.ask(row, Input::Retry(asked), reply, ctx),
-            Ask::Cancel(row, reply) => self.ask(row, Input::Cancel, reply, ctx),
+            Ask::Event(asking) => self.ask(asking, ctx),
             Ask::Obey(reply) => {
                 self.obey(ctx);
                 // The directory may have died meanwhile.

@@ -1,7 +1,11 @@
 //! Retries and cancellations that people ask for, in every state of an event.
 
 use super::*;
-use crate::{actors::ActionError, domain::AttemptTrigger, transport::scripted::Script};
+use crate::{
+    actors::ActionError,
+    domain::{AttemptStatus, AttemptTrigger},
+    transport::scripted::Script,
+};
 
 #[actix::test]
 async fn a_settled_event_is_tried_again_by_hand_whatever_it_settled_as() {
@@ -98,4 +102,51 @@ async fn what_settled_cannot_be_cancelled_and_what_is_not_there_is_not_found() {
     assert_eq!(refused, ActionError::AlreadySettled { status: EventStatus::Successful });
     let nobody = EventId::from_bits(12_345);
     assert_eq!(world.handle.retry(nobody, Asked::Manual).await.unwrap_err(), ActionError::NotFound);
+}
+
+#[actix::test]
+async fn a_deleted_event_is_sent_no_more_wherever_it_was_and_nothing_more_can_be_asked_of_it() {
+    for interval_ms in [5_000, HOUR_MS] {
+        let mut world = World::new(retry(RetryStrategy::Linear, interval_ms, 5)).await;
+        world.transport.script(URL, [Script::status(500); 5]);
+        let id = world.ingest().await;
+        world.reached(Milestone::AttemptRecorded { event: id, number: 1 }).await;
+        let deleted = world.handle.delete(id).await.unwrap();
+        assert!(matches!(deleted.phase, Phase::Cancelled { unsent: Some(_) }), "{:?}", deleted.phase);
+        assert_eq!(world.event(id), deleted, "it is durable");
+        tokio::time::advance(Duration::from_secs(24 * 3_600)).await;
+        let next = world.ingest().await;
+        world.reached(Milestone::AttemptRecorded { event: next, number: 1 }).await;
+        assert_eq!(world.bodies(), [1, 2]);
+        assert_eq!(world.handle.delete(id).await.unwrap_err(), ActionError::Deleted);
+        assert_eq!(world.handle.cancel(id).await.unwrap_err(), ActionError::Deleted);
+        assert_eq!(world.handle.retry(id, Asked::Manual).await.unwrap_err(), ActionError::Deleted);
+        tokio::time::resume();
+    }
+}
+
+#[actix::test]
+async fn an_event_in_flight_is_deleted_at_once_and_its_attempt_recorded() {
+    let mut world = World::new(retry(RetryStrategy::Linear, 1_000, 5)).await;
+    world.transport.script(URL, [Script::Answer { status: 500, after: Duration::from_secs(1) }]);
+    let id = world.ingest().await;
+    world.until("in flight", |world| world.snapshot().in_flight == 1).await;
+    assert!(world.handle.delete(id).await.unwrap().deleted_at.is_some());
+    assert_eq!(world.handle.retry(id, Asked::Manual).await.unwrap_err(), ActionError::Deleted);
+    world.reached(Milestone::Settled(id)).await;
+    let event = world.event(id);
+    assert_eq!((event.attempts.len(), event.attempts[0].status), (1, AttemptStatus::Cancelled));
+    assert!(event.deleted_at.is_some());
+}
+
+#[actix::test]
+async fn an_event_of_a_deleted_connection_can_be_deleted_too() {
+    let mut world = World::new(vec![]).await;
+    let id = world.ingest().await;
+    world.reached(Milestone::Settled(id)).await;
+    world.apply(Command::DeleteConnection(world.connection)).await;
+    world.reached(Milestone::ConnectionEnded(world.connection)).await;
+    let deleted = world.handle.delete(id).await.unwrap();
+    assert_eq!((world.event(id), deleted.phase), (deleted.clone(), Phase::Successful));
+    assert_eq!(world.handle.delete(id).await.unwrap_err(), ActionError::Deleted);
 }

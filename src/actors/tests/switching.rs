@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     actors::ActionError,
-    domain::{AttemptStatus, AttemptTrigger, SwitchedOff},
+    domain::{AttemptStatus, AttemptTrigger, BulkId, SwitchedOff},
     store::{StoreError, faulty::Write},
     transport::scripted::Script,
 };
@@ -133,7 +133,7 @@ async fn nothing_is_tried_again_by_hand_while_it_is_switched_off() {
         // What is asked for now did not wait for the pause to end.
         tokio::time::sleep(Duration::from_millis(5)).await;
         assert_eq!(world.handle.cancel(id).await.unwrap().version, 0);
-        let trigger = if way == 0 { Asked::Bulk } else { Asked::Manual };
+        let trigger = if way == 0 { Asked::Bulk(BulkId::from_bits(1)) } else { Asked::Manual };
         world.handle.retry(id, trigger).await.unwrap();
         world.reached(Milestone::Settled(id)).await;
         let expected = if way == 0 { AttemptTrigger::BulkRetry } else { AttemptTrigger::Manual };

@@ -14,6 +14,7 @@ pub fn broken(before: &Delivery, input: Input, at: &Moment<'_>, step: &Step) -> 
         ("I3: automatic attempts stay within the rule's limit", attempts_are_bounded(step)),
         ("I4: a live delivery waits for exactly one thing", waits_for_one_thing(at, step)),
         ("I5: what was cut stays cancelled until it is asked for", cut_stays_cancelled(before, input, at, step)),
+        ("what was deleted stays so, and nothing is done with it", deleted_stays_so(before, step)),
         ("I6: no automatic retry is early", never_early(before, at, step)),
         ("no automatic retry is due later than the limit", never_too_late(step)),
         ("versions count what is recorded", versions_count_records(before, step)),
@@ -23,7 +24,18 @@ pub fn broken(before: &Delivery, input: Input, at: &Moment<'_>, step: &Step) -> 
 
 fn settled_is_final(before: &Delivery, input: Input, at: &Moment<'_>, step: &Step) -> bool {
     let settled = before.flight.is_none() && before.effective(at).is_settled();
-    !settled || matches!(input, Input::Retry(_)) || step.next == *before
+    // Deleting takes it out of sight, as what it settled as.
+    let only_deleted = matches!(input, Input::Delete) && step.next.effective(at) == before.effective(at);
+    !settled || matches!(input, Input::Retry(_)) || only_deleted || step.next == *before
+}
+
+fn deleted_stays_so(before: &Delivery, step: &Step) -> bool {
+    let Some(deleted_at) = before.event.deleted_at else { return true };
+    let idle = match step.then {
+        Then::Send(_) | Then::Enqueue | Then::Timer { .. } | Then::Refuse(_) => false,
+        Then::Nothing | Then::Settle | Then::Gone => true,
+    };
+    idle && step.next.event.deleted_at == Some(deleted_at)
 }
 
 fn attempts_are_bounded(step: &Step) -> bool {
@@ -41,7 +53,7 @@ fn waits_for_one_thing(at: &Moment<'_>, step: &Step) -> bool {
         Then::Enqueue => !flying && matches!(phase, Phase::Ready { .. }),
         Then::Timer { due_at } => !flying && phase == Phase::Waiting { due_at },
         Then::Settle => !flying && phase.is_settled(),
-        Then::Refuse(_) => phase.is_settled(),
+        Then::Refuse(_) | Then::Gone => phase.is_settled(),
     }
 }
 
@@ -73,7 +85,7 @@ fn never_early(before: &Delivery, at: &Moment<'_>, step: &Step) -> bool {
         // Scheduled by the rule or the destination: not before the failure and its delay.
         (Then::Timer { due_at }, Some(Record::Attempt(attempt))) => asked_for || due_at >= attempt.ended_at(),
         (Then::Timer { .. }, Some(Record::Transition) | None)
-        | (Then::Send(_) | Then::Nothing | Then::Enqueue | Then::Settle | Then::Refuse(_), _) => true,
+        | (Then::Send(_) | Then::Nothing | Then::Enqueue | Then::Settle | Then::Refuse(_) | Then::Gone, _) => true,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The table of decision 8, cell by cell, then the invariants over random histories.
 
 mod cut;
+mod deleting;
 mod obeying;
 
 use proptest::prelude::*;
@@ -12,6 +13,7 @@ const T0: Timestamp = Timestamp::from_ms(1_700_000_000_000);
 
 const START: Input = Input::Start { resumed: false };
 const RETRY: Input = Input::Retry(Asked::Manual);
+const BULK: Asked = Asked::Bulk(BulkId::from_bits(77));
 
 const fn send(number: u32, trigger: AttemptTrigger) -> Then {
     Then::Send(Try { number, trigger, resumed: false, follow_up: FollowUp::Nothing })
@@ -81,7 +83,12 @@ impl Walk {
         let then = match step.then {
             // What follows is asked of it in a test of its own.
             Then::Send(attempt) => Then::Send(Try { follow_up: FollowUp::Nothing, ..attempt }),
-            other @ (Then::Nothing | Then::Enqueue | Then::Timer { .. } | Then::Settle | Then::Refuse(_)) => other,
+            other @ (Then::Nothing
+            | Then::Enqueue
+            | Then::Timer { .. }
+            | Then::Settle
+            | Then::Refuse(_)
+            | Then::Gone) => other,
         };
         (step.record, then)
     }
@@ -235,6 +242,7 @@ enum Act {
     Finish(u16),
     Retry(Asked),
     Cancel,
+    Delete,
     Die,
     Crash,
     Pass(u64),
@@ -260,12 +268,13 @@ fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         4 => Just(Act::Start),
         4 => prop_oneof![Just(200u16), Just(500)].prop_map(Act::Finish),
-        1 => prop_oneof![Just(Asked::Manual), Just(Asked::Bulk)].prop_map(Act::Retry),
+        1 => prop_oneof![Just(Asked::Manual), Just(BULK)].prop_map(Act::Retry),
         1 => Just(Act::Cut),
         1 => Just(Act::Unpause),
         1 => prop::option::of(retry_after()).prop_map(Act::Ask),
         1 => prop::option::of(1u32..6).prop_map(Act::Rule),
         1 => Just(Act::Cancel),
+        1 => Just(Act::Delete),
         1 => Just(Act::Die),
         1 => Just(Act::Crash),
         3 => prop_oneof![0u64..5_000, 0u64..400_000_000].prop_map(Act::Pass),
@@ -280,19 +289,31 @@ proptest! {
         let (mut asked, mut by_destination) = (0, false);
         for act in acts {
             let was_cut = walk.delivery.is_cut(&walk.moment());
+            let was_deleted = walk.delivery.event.deleted_at.is_some();
             match act {
                 Act::Start => {
                     let (_, then) = walk.input(START);
-                    prop_assert!(!(was_cut && matches!(then, Then::Send(_))), "what was cut is never sent");
+                    let gone = was_cut || was_deleted;
+                    prop_assert!(!(gone && matches!(then, Then::Send(_))), "what was cut or deleted is never sent");
                 }
                 Act::Finish(status) if walk.delivery.flight.is_some() => { walk.finish(status); }
                 Act::Finish(_) => {}
-                Act::Retry(how) => { asked += 1; walk.input(Input::Retry(how)); }
+                Act::Retry(how) => {
+                    asked += 1;
+                    let (record, _) = walk.input(Input::Retry(how));
+                    let known = walk.delivery.event.bulk_id == how.bulk() || how.bulk().is_none();
+                    prop_assert!(record.is_none() || known, "what is recorded says who asked");
+                }
                 Act::Cut => walk.generation += 1,
                 Act::Unpause => walk.unpaused_at = Some(walk.now),
                 Act::Ask(what) => { by_destination |= what.is_some(); walk.retry_after = what; }
                 Act::Rule(count) => { by_destination = true; walk.rule = count.map(rule); }
                 Act::Cancel => { walk.input(Input::Cancel); }
+                Act::Delete => {
+                    let (record, then) = walk.input(Input::Delete);
+                    prop_assert_eq!(record.is_none(), was_deleted, "once");
+                    prop_assert_eq!(then == Then::Gone, was_deleted);
+                }
                 Act::Die => { walk.input(Input::Died); }
                 // What memory knew is gone; the row is all there is.
                 Act::Crash => walk.delivery.flight = None,

@@ -106,7 +106,9 @@ impl State {
 
     pub(super) fn accept(&mut self, new: &NewRequest, now: Timestamp) -> Result<Accepted, StoreError> {
         self.open()?;
-        if let Some(answer) = self.recent.answers.get(&new.request.id) {
+        // Further events of a request are no repetition of it: the documents that come with them tell those.
+        let is_new = new.first_index == 0;
+        if let Some(answer) = self.recent.answers.get(&new.request.id).filter(|_| is_new) {
             return Ok(answer.clone());
         }
         self.documents.change(put_all(new.documents.clone()))?;
@@ -138,7 +140,9 @@ impl State {
         if self.listener.is_some() {
             self.untold.extend(offers);
         }
-        self.recent.remember(new.request.id, answer.clone());
+        if is_new {
+            self.recent.remember(new.request.id, answer.clone());
+        }
         Ok(answer)
     }
 
@@ -292,8 +296,12 @@ impl State {
     }
 
     pub(super) fn events_of(&self, request: RequestId) -> Result<Vec<Event>, StoreError> {
-        let events: Vec<Event> =
-            (0..).map_while(|index| self.event(request.event(index)).ok()).map(|found| found.event).collect();
+        // Further ones stand at places of their own, and ids may wrap within their millisecond.
+        let same_time = EventId::from_parts(request.time(), 0)..=EventId::from_parts(request.time(), u128::MAX);
+        let kept = self.ids.range(same_time).filter_map(|(_, seq)| self.kept(*seq));
+        let mut events: Vec<Event> =
+            kept.filter(|kept| kept.event.request_id == request).map(|kept| kept.event.clone()).collect();
+        events.sort_unstable_by_key(|event| event.index);
         if events.is_empty() { Err(StoreError::NotFound) } else { Ok(events) }
     }
 

@@ -1,6 +1,6 @@
 //! Events: lists and single ones, the manual retry, the cancellation.
 
-use super::{Answer, Call, Route, ok, ok_page};
+use super::{Answer, Call, Route, ok, ok_deleted, ok_page, undeleted};
 use crate::{
     domain::{Event, EventId, EventStatus, Seq, delivery::Asked},
     query::{EventFilter, PageQuery},
@@ -17,6 +17,9 @@ pub const ROUTES: &[Route] = &[
     Route::new("GET", "/events/{id}", |call| Box::pin(one(call))),
     Route::new("POST", "/events/{id}/retry", |call| Box::pin(retry(call))),
     Route::new("PUT", "/events/{id}/cancel", |call| Box::pin(cancel(call))),
+    Route::new("DELETE", "/events/{id}", |call| Box::pin(delete(call)))
+        .about("Deletes an event: what is pending is cancelled, and no list shows it any more; its attempts stay readable by their ids.")
+        .answers("Deleted"),
 ];
 
 /// Parameters of the list.
@@ -78,6 +81,7 @@ async fn one(call: Call) -> Answer {
     call.parameters.check(&[], &["include"])?;
     let id: EventId = call.id()?;
     let (event, request) = call.state.query.event(id).await?;
+    let event = undeleted(event)?;
     let configuration = call.configuration();
     Ok(ok(&shapes::event_with_data(call.context(&configuration), &event, request.as_ref())))
 }
@@ -90,6 +94,11 @@ async fn retry(call: Call) -> Answer {
 async fn cancel(call: Call) -> Answer {
     let event = call.state.gateway.cancel(acted_on(&call)?).await?;
     Ok(changed(&call, &event))
+}
+
+async fn delete(call: Call) -> Answer {
+    let event = call.state.gateway.delete(acted_on(&call)?).await?;
+    Ok(ok_deleted(&event.id()))
 }
 
 fn acted_on(call: &Call) -> Result<EventId, ApiError> {

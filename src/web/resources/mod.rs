@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     actors::ActionError,
-    domain::{Configuration, EventStatus, Scope, Timestamp},
+    domain::{Configuration, Event, EventStatus, Scope, Timestamp},
     query::{CursorKey, Page, PageQuery},
 };
 
@@ -253,6 +253,18 @@ pub fn alive<T>(
     }
 }
 
+/// An event that is shown.
+///
+/// # Errors
+///
+/// 410 when it was deleted.
+pub fn undeleted(event: Event) -> Result<Event, ApiError> {
+    match event.deleted_at {
+        None => Ok(event),
+        Some(at) => Err(ApiError::gone(format!("event {} was deleted at {at}", event.id()))),
+    }
+}
+
 /// 200 with a page of shapes.
 #[must_use]
 pub fn ok_page<T, K: CursorKey>(asked: &PageQuery<K>, page: &Page<T, K>, shape: impl Fn(&T) -> Value) -> HttpResponse {
@@ -275,6 +287,8 @@ impl From<ActionError> for ApiError {
         use crate::domain::directory::ConfigError;
         match error {
             ActionError::NotFound => Self::not_found("there is no such event, or it is no longer kept"),
+            ActionError::Deleted => Self::gone("the event was deleted"),
+            ActionError::NoMatch => Self::unprocessable(error.to_string()),
             ActionError::AlreadySettled { status } => settled(status),
             ActionError::SwitchedOff(_) => Self::unprocessable(error.to_string()),
             ActionError::Config(error @ ConfigError::NotFound { .. }) => Self::not_found(error.to_string()),

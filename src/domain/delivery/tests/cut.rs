@@ -112,7 +112,7 @@ fn a_retry_that_is_asked_for_after_the_cut_follows_the_try_in_flight() {
     let mut walk = Walk::new(fresh(), 5);
     walk.input(START);
     walk.generation = 1;
-    assert_eq!(walk.input(Input::Retry(Asked::Bulk)), (Some(Record::Transition), Then::Nothing));
+    assert_eq!(walk.input(Input::Retry(BULK)), (Some(Record::Transition), Then::Nothing));
     assert_eq!(walk.finish(500).1, Then::Enqueue);
     let trigger = AttemptTrigger::BulkRetry;
     assert_eq!(walk.phase(), Phase::Ready { due_at: T0, trigger, automatic_due: None });

@@ -57,7 +57,13 @@ fn main() {
     let paced = Pace::PerSecond(PER_S);
     let scenarios = [
         bench.scenario("1 hanging + 99 healthy, 1 000/s", Figure::P99, paced, Bench::alone, Bench::hang),
-        bench.scenario("1 hanging + 99 healthy, as many as go", Figure::Throughput, Pace::Full, Bench::alone, Bench::hang),
+        bench.scenario(
+            "1 hanging + 99 healthy, as many as go",
+            Figure::Throughput,
+            Pace::Full,
+            Bench::alone,
+            Bench::hang,
+        ),
         bench.scenario("10 000 in 2 s on one + 99, 1 000/s", Figure::P99, paced, Bench::burst_elsewhere, Bench::burst),
         bench.trickle("10 000 connections instead of 99, 1 000/s", paced),
     ];
@@ -91,14 +97,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn scenario(
-        &self,
-        name: &'static str,
-        figure: Figure,
-        pace: Pace,
-        without: Beside,
-        with: Beside,
-    ) -> Scenario {
+    fn scenario(&self, name: &'static str, figure: Figure, pace: Pace, without: Beside, with: Beside) -> Scenario {
         let rounds = (1..=self.rounds).map(|round| {
             println!("{name}: round {round} of {}", self.rounds);
             let trial = |beside: Beside| {

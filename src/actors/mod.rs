@@ -19,6 +19,7 @@ mod handle;
 mod milestone;
 mod outbound;
 mod registry;
+mod resending;
 mod supervision;
 #[cfg(test)]
 mod tests;
@@ -27,3 +28,4 @@ pub use engine::{DeliverySettings, Dice, Engine};
 pub use handle::{ActionError, Applied, Drained, GatewayHandle};
 pub use milestone::{Milestone, Milestones};
 pub use registry::ConnectionSnapshot;
+pub use resending::{ResendError, Resent};

@@ -1,7 +1,9 @@
 //! The fan-out, and what is recorded of rejected requests.
 
 use super::*;
-use crate::domain::{ConfigItem, Connection, ConnectionId, DestinationId, HttpMethod, SourceId, SourceToken};
+use crate::domain::{
+    ConfigItem, Connection, ConnectionId, DestinationId, HttpMethod, IgnoredCause, SourceId, SourceToken,
+};
 use crate::{
     clock::ManualClock,
     store::{

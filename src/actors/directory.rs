@@ -180,14 +180,26 @@ fn named(configuration: &Configuration, command: &Command) -> Vec<ConnectionId> 
         | Command::Unpause(id)
         | Command::EnableConnection(id)
         | Command::DisableConnection(id)
-        | Command::DeleteConnection(id) => vec![*id],
+        | Command::DeleteConnection(id)
+        | Command::UpdateConnection(id, _) => vec![*id],
+        // It may have come to another destination, which may be disabled.
+        Command::UpsertConnection(draft) => {
+            let name = draft.name.as_ref().and_then(Option::as_deref);
+            let known = name.and_then(|name| configuration.connection_named(name));
+            known.map(|connection| connection.id).into_iter().collect()
+        }
         Command::EnableDestination(id) | Command::DisableDestination(id) | Command::DeleteDestination(id) => {
             configuration.connections_to(*id).map(|connection| connection.id).collect()
         }
         Command::DeleteSource(id) => configuration.connections_of(*id).iter().map(|connection| connection.id).collect(),
         Command::CreateSource(_)
+        | Command::UpsertSource(_)
+        | Command::UpdateSource(..)
         | Command::CreateDestination(_)
+        | Command::UpsertDestination(_)
+        | Command::UpdateDestination(..)
         | Command::CreateConnection(_)
+        | Command::RenameProject(_)
         | Command::EnableSource(_)
         | Command::DisableSource(_) => Vec::new(),
     }

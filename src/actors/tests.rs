@@ -27,7 +27,7 @@ use crate::{
         HttpDestination, HttpMethod, Phase, Project, ProjectId, Request, RequestId, RetryRule, RetryStrategy, Route,
         Rule, Secret, SourceId, Timestamp,
         delivery::Asked,
-        directory::{Command, NewConnection, NewDestination, NewSource, Reference},
+        directory::{Command, ConnectionDraft, DestinationDraft, Reference, SourceDraft},
     },
     store::{NewRequest, Store, faulty::FaultyStore, memory::MemoryStore},
     transport::{Outbound, scripted::ScriptedTransport},
@@ -83,24 +83,21 @@ fn retry(strategy: RetryStrategy, interval_ms: u64, count: u32) -> Vec<Rule> {
     })]
 }
 
-fn new_connection(name: &str, url: &str, rules: Vec<Rule>) -> NewConnection {
-    let kind = DestinationKind::Http(HttpDestination {
-        url: Some(url.to_owned()),
-        http_method: None,
-        path_forwarding_disabled: false,
-        auth: DestinationAuth::HookdeckSignature,
-    });
-    NewConnection {
-        name: Some(name.to_owned()),
+fn new_connection(name: &str, url: &str, rules: Vec<Rule>) -> ConnectionDraft {
+    ConnectionDraft {
+        name: Some(Some(name.to_owned())),
         description: None,
-        source: Reference::Inline(NewSource {
-            name: "shop".to_owned(),
-            description: None,
-            kind: "WEBHOOK".to_owned(),
-            allowed_http_methods: vec![HttpMethod::Post],
-        }),
-        destination: Reference::Inline(NewDestination { name: name.to_owned(), description: None, kind }),
-        rules,
+        source: Some(Reference::Inline(SourceDraft {
+            name: Some("shop".to_owned()),
+            allowed_http_methods: Some(vec![HttpMethod::Post]),
+            ..SourceDraft::default()
+        })),
+        destination: Some(Reference::Inline(DestinationDraft {
+            name: Some(name.to_owned()),
+            url: Some(Some(url.to_owned())),
+            ..DestinationDraft::default()
+        })),
+        rules: Some(rules),
     }
 }
 

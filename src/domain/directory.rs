@@ -3,73 +3,113 @@
 //! Pure: ids and the time are arguments, and whoever calls puts the items. The rules for names are the API's.
 
 use super::{
-    ConfigItem, Configuration, Connection, ConnectionId, Destination, DestinationId, DestinationKind, HttpMethod, Rule,
-    Source, SourceId, SourceToken, Timestamp,
-    rule::{DELAY_MS_MAX, RETRIES_MAX},
+    ConfigItem, Configuration, ConnectionId, CustomResponse, DestinationAuth, DestinationId, HttpMethod, Project, Rule,
+    SourceId, SourceToken, Timestamp,
 };
 
 /// Characters in a name at most: the API's limit.
 pub const NAME_CHARS_MAX: usize = 155;
 /// Characters in a description at most: the API's limit.
 pub const DESCRIPTION_CHARS_MAX: usize = 500;
+/// Characters in a source's own answer at most: the API's limit.
+pub const RESPONSE_CHARS_MAX: usize = 1000;
 
-/// A source to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewSource {
-    /// Unique among sources.
-    pub name: String,
-    /// Free text; absent leaves the one there is.
-    pub description: Option<String>,
-    /// The provider's word, such as `WEBHOOK`.
-    pub kind: String,
-    /// Methods that become requests.
-    pub allowed_http_methods: Vec<HttpMethod>,
+/// What is said about a source. What is not said stays as it is; in a new source it gets its default.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SourceDraft {
+    /// Unique among sources; a new one needs it.
+    pub name: Option<String>,
+    /// Free text, or none.
+    pub description: Option<Option<String>>,
+    /// The provider's word; `WEBHOOK` by default.
+    pub kind: Option<String>,
+    /// Methods that become requests; all but GET by default.
+    pub allowed_http_methods: Option<Vec<HttpMethod>>,
+    /// What accepted requests are answered with, or our own answer.
+    pub custom_response: Option<Option<CustomResponse>>,
 }
 
-/// A destination to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewDestination {
-    /// Unique among destinations.
-    pub name: String,
-    /// Free text; absent leaves the one there is.
-    pub description: Option<String>,
-    /// Where and how.
-    pub kind: DestinationKind,
+/// What is said about a destination. What is not said stays as it is; in a new destination it gets its default.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DestinationDraft {
+    /// Unique among destinations; a new one needs it.
+    pub name: Option<String>,
+    /// Free text, or none.
+    pub description: Option<Option<String>>,
+    /// What kind of place it is.
+    pub kind: Option<DestinationType>,
+    /// What kind a new one is when nothing says it.
+    pub kind_otherwise: DestinationType,
+    /// Of an HTTP one.
+    pub url: Option<Option<String>>,
+    /// Of a CLI one; `/` by default.
+    pub path: Option<String>,
+    /// Overrides the request's method, or does not.
+    pub http_method: Option<Option<HttpMethod>>,
+    /// Whether what follows the token in the request's path, and its query, are left out; not so by default.
+    pub path_forwarding_disabled: Option<bool>,
+    /// Credentials; the project's signature by default.
+    pub auth: Option<DestinationAuth>,
 }
 
-/// Something named by its id, or given whole: then it is created, or updated when its name exists.
+/// A kind of destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(missing_docs, reason = "see `DestinationKind`")]
+pub enum DestinationType {
+    #[default]
+    Http,
+    Cli,
+    MockApi,
+}
+
+/// Something named by its id, or given whole: then it is created, or replaced when its name exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reference<Id, New> {
+pub enum Reference<Id, Draft> {
     /// It is there already.
     Existing(Id),
-    /// Created or updated by name together with what refers to it.
-    Inline(New),
+    /// Created or replaced by name together with what refers to it. One that says nothing but the name of what exists means
+    /// that as it is.
+    Inline(Draft),
 }
 
-/// A connection to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewConnection {
-    /// Unique among connections when given.
-    pub name: Option<String>,
-    /// Free text.
-    pub description: Option<String>,
-    /// Where its requests come from.
-    pub source: Reference<SourceId, NewSource>,
-    /// Where its events go.
-    pub destination: Reference<DestinationId, NewDestination>,
+/// What is said about a connection. What is not said stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ConnectionDraft {
+    /// Unique among connections, or none.
+    pub name: Option<Option<String>>,
+    /// Free text, or none.
+    pub description: Option<Option<String>>,
+    /// Where its requests come from; a new one needs it.
+    pub source: Option<Reference<SourceId, SourceDraft>>,
+    /// Where its events go; a new one needs it. What is there already goes where it was to go.
+    pub destination: Option<Reference<DestinationId, DestinationDraft>>,
     /// In the order given.
-    pub rules: Vec<Rule>,
+    pub rules: Option<Vec<Rule>>,
 }
 
 /// A change that somebody asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Adds a source.
-    CreateSource(NewSource),
+    CreateSource(SourceDraft),
+    /// Adds a source, or changes the one of that name.
+    UpsertSource(SourceDraft),
+    /// Changes a source.
+    UpdateSource(SourceId, SourceDraft),
     /// Adds a destination.
-    CreateDestination(NewDestination),
+    CreateDestination(DestinationDraft),
+    /// Adds a destination, or changes the one of that name.
+    UpsertDestination(DestinationDraft),
+    /// Changes a destination.
+    UpdateDestination(DestinationId, DestinationDraft),
     /// Adds a connection, with what is given inline.
-    CreateConnection(NewConnection),
+    CreateConnection(ConnectionDraft),
+    /// Adds a connection, or changes the one of that name.
+    UpsertConnection(ConnectionDraft),
+    /// Changes a connection.
+    UpdateConnection(ConnectionId, ConnectionDraft),
+    /// Gives the project another name.
+    RenameProject(String),
     /// Stops sending on a connection.
     Pause(ConnectionId),
     /// Sends again.
@@ -158,21 +198,47 @@ pub fn decide(
     fresh: FreshIds,
 ) -> Result<Vec<ConfigItem>, ConfigError> {
     match command {
-        Command::CreateSource(new) => {
-            check_source(&new, "")?;
-            match configuration.source_named(&new.name) {
-                Some(_) => Err(taken("name", "source", new.name)),
-                None => Ok(vec![ConfigItem::Source(source_of(new, now, fresh.source, fresh.token))]),
+        Command::CreateSource(draft) => {
+            let name = sources::name_of(&draft, "")?;
+            match configuration.source_named(&name) {
+                Some(_) => Err(taken("name", "source", name)),
+                None => Ok(vec![ConfigItem::Source(sources::create(draft, name, now, &fresh)?)]),
             }
         }
-        Command::CreateDestination(new) => {
-            check_destination(&new, "")?;
-            match configuration.destination_named(&new.name) {
-                Some(_) => Err(taken("name", "destination", new.name)),
-                None => Ok(vec![ConfigItem::Destination(destination_of(new, now, fresh.destination))]),
+        Command::UpsertSource(draft) => {
+            let name = sources::name_of(&draft, "")?;
+            match configuration.source_named(&name) {
+                Some(current) => sources::update(configuration, current, draft, now),
+                None => Ok(vec![ConfigItem::Source(sources::create(draft, name, now, &fresh)?)]),
             }
         }
-        Command::CreateConnection(new) => create_connection(configuration, new, now, fresh),
+        Command::UpdateSource(id, draft) => {
+            sources::update(configuration, switches::source(configuration, id)?, draft, now)
+        }
+        Command::CreateDestination(draft) => {
+            let name = destinations::name_of(&draft, "")?;
+            match configuration.destination_named(&name) {
+                Some(_) => Err(taken("name", "destination", name)),
+                None => Ok(vec![ConfigItem::Destination(destinations::create(draft, name, now, fresh.destination)?)]),
+            }
+        }
+        Command::UpsertDestination(draft) => {
+            let name = destinations::name_of(&draft, "")?;
+            match configuration.destination_named(&name) {
+                Some(current) => destinations::update(configuration, current, draft, now),
+                None => Ok(vec![ConfigItem::Destination(destinations::create(draft, name, now, fresh.destination)?)]),
+            }
+        }
+        Command::UpdateDestination(id, draft) => {
+            destinations::update(configuration, switches::destination(configuration, id)?, draft, now)
+        }
+        Command::CreateConnection(draft) => connections::create(configuration, draft, now, fresh),
+        Command::UpsertConnection(draft) => connections::upsert(configuration, draft, now, fresh),
+        Command::UpdateConnection(id, draft) => {
+            let current = switches::connection(configuration, id)?;
+            connections::update(configuration, current, draft, now, fresh)
+        }
+        Command::RenameProject(name) => rename(configuration, name),
         Command::Pause(id) => switches::pause(configuration, id, now),
         Command::Unpause(id) => switches::unpause(configuration, id, now),
         Command::EnableConnection(id) => switches::enable_connection(configuration, id, now),
@@ -187,153 +253,6 @@ pub fn decide(
     }
 }
 
-/// A connection with what stands inline in it.
-fn create_connection(
-    configuration: &Configuration,
-    new: NewConnection,
-    now: Timestamp,
-    fresh: FreshIds,
-) -> Result<Vec<ConfigItem>, ConfigError> {
-    if let Some(name) = &new.name {
-        check_name(name, "name")?;
-        if configuration.connection_named(name).is_some() {
-            return Err(taken("name", "connection", name.clone()));
-        }
-    }
-    check_description(new.description.as_deref(), "description")?;
-    check_rules(&new.rules)?;
-    let mut items = Vec::with_capacity(3);
-    let source_id = match new.source {
-        Reference::Existing(id) => {
-            let known = configuration.sources.get(&id).map(|source| source.deleted_at.is_some());
-            refer("source", "source_id", id.to_string(), known)?;
-            id
-        }
-        Reference::Inline(source) => {
-            check_source(&source, "source.")?;
-            let (id, item) = put_source(configuration, source, now, fresh.source, fresh.token);
-            items.extend(item.map(ConfigItem::Source));
-            id
-        }
-    };
-    let destination_id = match new.destination {
-        Reference::Existing(id) => {
-            let known = configuration.destinations.get(&id).map(|destination| destination.deleted_at.is_some());
-            refer("destination", "destination_id", id.to_string(), known)?;
-            id
-        }
-        Reference::Inline(destination) => {
-            check_destination(&destination, "destination.")?;
-            let (id, item) = put_destination(configuration, destination, now, fresh.destination);
-            items.extend(item.map(ConfigItem::Destination));
-            id
-        }
-    };
-    items.push(ConfigItem::Connection(Connection {
-        id: fresh.connection,
-        name: new.name,
-        description: new.description,
-        source_id,
-        destination_id,
-        rules: new.rules,
-        paused_at: None,
-        unpaused_at: None,
-        disabled_at: None,
-        deleted_at: None,
-        generation: 0,
-        created_at: now,
-        updated_at: now,
-        version: 1,
-    }));
-    Ok(items)
-}
-
-/// Checks what a body refers to by its id; `known` says whether that was deleted.
-fn refer(kind: &'static str, field: &str, id: String, known: Option<bool>) -> Result<(), ConfigError> {
-    match known {
-        Some(false) => Ok(()),
-        Some(true) => {
-            Err(invalid(field.to_owned(), format!("refers to {kind} {id}, which was deleted: name another one")))
-        }
-        None => Err(ConfigError::NotFound { kind, id }),
-    }
-}
-
-fn source_of(new: NewSource, now: Timestamp, id: SourceId, token: SourceToken) -> Source {
-    Source {
-        id,
-        name: new.name,
-        description: new.description,
-        token,
-        kind: new.kind,
-        allowed_http_methods: new.allowed_http_methods,
-        custom_response: None,
-        disabled_at: None,
-        deleted_at: None,
-        created_at: now,
-        updated_at: now,
-        version: 1,
-    }
-}
-
-fn destination_of(new: NewDestination, now: Timestamp, id: DestinationId) -> Destination {
-    Destination {
-        id,
-        name: new.name,
-        description: new.description,
-        kind: new.kind,
-        disabled_at: None,
-        deleted_at: None,
-        created_at: now,
-        updated_at: now,
-        version: 1,
-    }
-}
-
-/// The source of that name, replaced where it differs, or a new one.
-fn put_source(
-    configuration: &Configuration,
-    new: NewSource,
-    now: Timestamp,
-    id: SourceId,
-    token: SourceToken,
-) -> (SourceId, Option<Source>) {
-    let Some(current) = configuration.source_named(&new.name) else {
-        return (id, Some(source_of(new, now, id, token)));
-    };
-    let mut source = current.as_ref().clone();
-    source.description = new.description.or(source.description);
-    source.kind = new.kind;
-    source.allowed_http_methods = new.allowed_http_methods;
-    if source == **current {
-        return (source.id, None);
-    }
-    source.updated_at = now;
-    source.version += 1;
-    (source.id, Some(source))
-}
-
-/// The destination of that name, replaced where it differs, or a new one.
-fn put_destination(
-    configuration: &Configuration,
-    new: NewDestination,
-    now: Timestamp,
-    id: DestinationId,
-) -> (DestinationId, Option<Destination>) {
-    let Some(current) = configuration.destination_named(&new.name) else {
-        return (id, Some(destination_of(new, now, id)));
-    };
-    let mut destination = current.as_ref().clone();
-    destination.description = new.description.or(destination.description);
-    destination.kind = new.kind;
-    if destination == **current {
-        return (destination.id, None);
-    }
-    destination.updated_at = now;
-    destination.version += 1;
-    (destination.id, Some(destination))
-}
-
 fn taken(field: &str, kind: &'static str, name: String) -> ConfigError {
     ConfigError::NameTaken { field: field.to_owned(), kind, name }
 }
@@ -342,74 +261,28 @@ fn invalid(field: String, message: impl Into<String>) -> ConfigError {
     ConfigError::Invalid { field, message: message.into() }
 }
 
-fn check_source(new: &NewSource, place: &str) -> Result<(), ConfigError> {
-    check_name(&new.name, &format!("{place}name"))?;
-    check_description(new.description.as_deref(), &format!("{place}description"))
-}
-
-fn check_destination(new: &NewDestination, place: &str) -> Result<(), ConfigError> {
-    check_name(&new.name, &format!("{place}name"))?;
-    check_description(new.description.as_deref(), &format!("{place}description"))?;
-    match &new.kind {
-        DestinationKind::Http(http) => {
-            http.url.as_ref().map_or(Ok(()), |url| check_url(url, format!("{place}config.url")))
-        }
-        DestinationKind::Cli(_) | DestinationKind::MockApi => Ok(()),
-    }
-}
-
-/// The API's pattern, `^[A-z0-9-_]+$`, whose `A-z` also takes the six signs between `Z` and `a`.
-fn check_name(name: &str, field: &str) -> Result<(), ConfigError> {
-    let allowed = |c: char| c.is_ascii_digit() || c == '-' || ('A'..='z').contains(&c);
-    if name.is_empty() {
-        return Err(invalid(field.to_owned(), "must not be empty"));
+/// The project's name may have more in it than others: people read it, nothing refers to it.
+fn rename(configuration: &Configuration, name: String) -> Result<Vec<ConfigItem>, ConfigError> {
+    let Some(project) = configuration.project.as_deref() else {
+        return Err(ConfigError::NotFound { kind: "project", id: "current".to_owned() });
+    };
+    if name.trim().is_empty() || name.chars().any(char::is_control) {
+        return Err(invalid("name".to_owned(), "must have something in it that can be read, on one line"));
     }
     if name.chars().count() > NAME_CHARS_MAX {
-        return Err(invalid(field.to_owned(), format!("must have at most {NAME_CHARS_MAX} characters")));
+        return Err(invalid("name".to_owned(), format!("must have at most {NAME_CHARS_MAX} characters")));
     }
-    match name.chars().find(|c| !allowed(*c)) {
-        Some(c) => Err(invalid(field.to_owned(), format!("has {c:?} in it: use letters, digits, `-` and `_`"))),
-        None => Ok(()),
+    if project.name == name {
+        return Ok(Vec::new());
     }
+    let version = project.version + 1;
+    Ok(vec![ConfigItem::Project(Project { name, version, ..project.clone() })])
 }
 
-fn check_description(text: Option<&str>, field: &str) -> Result<(), ConfigError> {
-    match text {
-        Some(text) if text.chars().count() > DESCRIPTION_CHARS_MAX => {
-            Err(invalid(field.to_owned(), format!("must have at most {DESCRIPTION_CHARS_MAX} characters")))
-        }
-        Some(_) | None => Ok(()),
-    }
-}
-
-fn check_url(text: &str, field: String) -> Result<(), ConfigError> {
-    match url::Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(()),
-        Ok(_) => Err(invalid(field, "must begin with http:// or https:// and name a host")),
-        Err(error) => Err(invalid(field, format!("is not an absolute http or https URL: {error}"))),
-    }
-}
-
-fn check_rules(rules: &[Rule]) -> Result<(), ConfigError> {
-    for (place, rule) in rules.iter().enumerate() {
-        match rule {
-            Rule::Retry(retry) => {
-                if retry.count.is_some_and(|count| !(1..=RETRIES_MAX).contains(&count)) {
-                    return Err(invalid(format!("rules[{place}].count"), format!("must be from 1 to {RETRIES_MAX}")));
-                }
-                if retry.interval_ms.is_some_and(|interval| interval > DELAY_MS_MAX) {
-                    let message = format!("must be at most {DELAY_MS_MAX} milliseconds (7 days)");
-                    return Err(invalid(format!("rules[{place}].interval"), message));
-                }
-                if rules[..place].iter().any(|earlier| matches!(earlier, Rule::Retry(_))) {
-                    return Err(invalid(format!("rules[{place}]"), "is a second retry rule: give one"));
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
+mod checks;
+mod connections;
+mod destinations;
+mod sources;
 mod switches;
 #[cfg(test)]
 mod tests;

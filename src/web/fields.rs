@@ -58,6 +58,55 @@ impl Fields {
         self.rest.remove(key).filter(|value| !value.is_null())
     }
 
+    /// Whether a field is there and says something.
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        self.rest.get(key).is_some_and(|value| !value.is_null())
+    }
+
+    /// Takes a field that may also say null; `None` when it is absent.
+    pub fn given(&mut self, key: &str) -> Option<Value> {
+        self.rest.remove(key)
+    }
+
+    /// Takes a text that may also be null: nothing from now on.
+    ///
+    /// # Errors
+    ///
+    /// 422 when it is something else.
+    pub fn text_or_null(&mut self, key: &str) -> Result<Option<Option<String>>, ApiError> {
+        match self.given(key) {
+            None => Ok(None),
+            Some(Value::Null) => Ok(Some(None)),
+            Some(Value::String(text)) => Ok(Some(Some(text))),
+            Some(other) => Err(self.refusal(key, &format!("must be a string or null, it is {}", kind(&other)))),
+        }
+    }
+
+    /// Takes the object at `key`, and into it the fields of this one that some versions of the API have here and others
+    /// there: pairs of their names here and there.
+    ///
+    /// # Errors
+    ///
+    /// 422 when it is no object, and for what is given in both places.
+    pub fn object_with(&mut self, key: &str, moved: &[(&str, &str)]) -> Result<Self, ApiError> {
+        let mut object = match self.object(key)? {
+            Some(object) => object,
+            None => Self { place: self.place_of(key), rest: Map::new() },
+        };
+        for (here, there) in moved {
+            let Some(value) = self.given(here) else { continue };
+            if !value.is_null() && object.rest.get(*there).is_some_and(|other| !other.is_null()) {
+                let other = quoted(&object.place_of(there));
+                return Err(self.refusal(here, &format!("is given a second time as {other}: give one")));
+            }
+            if !value.is_null() || !object.rest.contains_key(*there) {
+                object.rest.insert((*there).to_owned(), value);
+            }
+        }
+        Ok(object)
+    }
+
     /// Takes a text.
     ///
     /// # Errors

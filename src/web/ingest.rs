@@ -24,7 +24,7 @@ use super::{
     error::{ApiError, quoted},
 };
 use crate::{
-    domain::{RequestId, Source},
+    domain::{CustomResponse, RequestId, ResponseType, Source},
     ingress::{Arrival, BODY_KEPT_BYTES_MAX, BodyPermit, Ingress, IngressError},
 };
 
@@ -97,7 +97,10 @@ async fn answer(
         return Err(state.rejections.answer(rejection, id));
     }
     match ingress.accept(&configuration, source, arrival).await {
-        Ok(receipt) => Ok(success(receipt.map(|receipt| receipt.request_id))),
+        Ok(receipt) => Ok(match &source.custom_response {
+            Some(response) => custom(response),
+            None => success(receipt.map(|receipt| receipt.request_id)),
+        }),
         Err(error) => Err(ApiError::from(error).error_response()),
     }
 }
@@ -175,6 +178,16 @@ fn success(id: Option<RequestId>) -> HttpResponse {
         None => [SUCCESS, "}"].concat(),
     };
     HttpResponse::Ok().insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json"))).body(body)
+}
+
+/// What the source's owner wants accepted requests to be answered with.
+fn custom(response: &CustomResponse) -> HttpResponse {
+    let media_type = match response.content_type {
+        ResponseType::Json => "application/json",
+        ResponseType::Text => "text/plain; charset=utf-8",
+        ResponseType::Xml => "application/xml",
+    };
+    HttpResponse::Ok().insert_header((CONTENT_TYPE, HeaderValue::from_static(media_type))).body(response.body.clone())
 }
 
 impl From<IngressError> for ApiError {

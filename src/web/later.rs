@@ -2,6 +2,20 @@
 //!
 //! Whoever builds one removes it here and adds it to its resource's table.
 
+use super::profiles::Profile;
+
+/// The version that brought a path of the table.
+#[must_use]
+pub fn since(path: &str) -> Profile {
+    if path.starts_with("/projects") || path.starts_with("/organizations") || path.ends_with("/replay") {
+        Profile::V2026_09_01
+    } else if path.starts_with("/metrics") || path == "/transformations/count" {
+        Profile::V2025_07_01
+    } else {
+        Profile::OLDEST
+    }
+}
+
 /// Path, with the methods that will be there.
 pub const LATER: &[(&str, &[&str])] = &[
     ("/bookmarks", &["GET", "POST"]),
@@ -34,12 +48,10 @@ pub const LATER: &[(&str, &[&str])] = &[
     ("/cli-sessions", &["POST"]),
     ("/cli/guest", &["POST"]),
     ("/cli/{id}", &["PUT"]),
-    ("/connections", &["GET", "PUT"]),
+    ("/connections", &["GET"]),
     ("/connections/count", &["GET"]),
-    ("/connections/{id}", &["PUT"]),
-    ("/destinations", &["GET", "PUT"]),
+    ("/destinations", &["GET"]),
     ("/destinations/count", &["GET"]),
-    ("/destinations/{id}", &["PUT"]),
     ("/events/{id}/mute", &["PUT"]),
     ("/events/{id}/raw_body", &["GET"]),
     ("/events/{id}/replay", &["POST"]),
@@ -73,9 +85,8 @@ pub const LATER: &[(&str, &[&str])] = &[
     ("/projects/{id}/custom_domains/{id}", &["DELETE"]),
     ("/requests/{id}/replay", &["POST"]),
     ("/requests/{id}/retry", &["POST"]),
-    ("/sources", &["GET", "PUT"]),
+    ("/sources", &["GET"]),
     ("/sources/count", &["GET"]),
-    ("/sources/{id}", &["PUT"]),
     ("/teams", &["GET"]),
     ("/teams/current/custom_domains", &["GET", "POST"]),
     ("/teams/current/custom_domains/{id}", &["DELETE"]),

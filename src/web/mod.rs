@@ -11,6 +11,7 @@
 pub mod auth;
 pub mod body;
 pub mod client_ip;
+pub mod drafts;
 pub mod error;
 pub mod fields;
 pub mod ingest;

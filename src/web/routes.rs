@@ -19,7 +19,7 @@ use super::{
     auth,
     body::{self, Limits, Pace},
     error::{ApiError, quoted},
-    later::LATER,
+    later::{self, LATER},
     parameters::Parameters,
     profiles::Version,
     resources::{Answer, Call, Route, attempts, connections, destinations, events, health, requests, sources},
@@ -71,7 +71,7 @@ async fn answer(request: &HttpRequest, payload: &mut Payload, state: &Data<ApiSt
     let method = request.method().as_str();
     let version = Version::split(path);
     let found = match &version {
-        Ok((version, rest)) => find(method, rest).map(|found| (*version, found)),
+        Ok((version, rest)) => find(*version, method, rest).map(|found| (*version, found)),
         Err(error) => Err(error.clone()),
     };
     let is_open = matches!(&found, Ok((_, (route, _))) if route.scope.is_none());
@@ -87,10 +87,15 @@ async fn answer(request: &HttpRequest, payload: &mut Payload, state: &Data<ApiSt
 }
 
 /// The route behind a path and the segment in the place of `{id}`, or why there is none.
-fn find(method: &str, path: &str) -> Result<(&'static Route, String), ApiError> {
+fn find(version: Version, method: &str, path: &str) -> Result<(&'static Route, String), ApiError> {
     let mut allowed: Vec<&str> = Vec::new();
+    let mut elsewhere = false;
     for route in TABLES.iter().copied().flatten() {
         if let Some(id) = matched(route.path, path) {
+            if !route.versions.have(version) {
+                elsewhere = true;
+                continue;
+            }
             if route.method == method {
                 return Ok((route, id.to_owned()));
             }
@@ -99,12 +104,20 @@ fn find(method: &str, path: &str) -> Result<(&'static Route, String), ApiError> 
     }
     for (later, methods) in LATER {
         if matched(later, path).is_some() {
+            if version.profile < later::since(later) {
+                elsewhere = true;
+                continue;
+            }
             if methods.contains(&method) {
                 let message = format!("{method} {later} is part of the API, and not available yet");
                 return Err(ApiError::not_implemented(message));
             }
             allowed.extend(*methods);
         }
+    }
+    if allowed.is_empty() && elsewhere {
+        let message = format!("{} is a path of other versions of the API, not of this one", quoted(path));
+        return Err(ApiError::not_found(message));
     }
     if allowed.is_empty() {
         return Err(ApiError::not_found(format!("{} is not a path of the API", quoted(path))));

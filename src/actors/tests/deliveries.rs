@@ -91,8 +91,11 @@ async fn starts_are_in_order_and_within_the_limit() {
 async fn a_mock_destination_answers_inside() {
     let mut world = World::new(vec![]).await;
     let mut new = new_connection("mock", URL, vec![]);
-    let kind = DestinationKind::MockApi;
-    new.destination = Reference::Inline(NewDestination { name: "mock".to_owned(), description: None, kind });
+    new.destination = Some(Reference::Inline(DestinationDraft {
+        name: Some("mock".to_owned()),
+        kind: Some(DestinationType::MockApi),
+        ..DestinationDraft::default()
+    }));
     let applied = world.handle.apply(Command::CreateConnection(new)).await.unwrap();
     let mock = applied.configuration.connections.values().find(|one| one.name.as_deref() == Some("mock")).unwrap();
     let id = world.ingest_for(mock.id, mock.destination_id).await;

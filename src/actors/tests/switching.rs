@@ -166,7 +166,7 @@ async fn a_deleted_connection_ends_when_nothing_is_in_flight_any_more() {
 async fn deleting_a_destination_ends_all_its_connections() {
     let world = World::new(vec![]).await;
     let mut new = new_connection("two", URL, vec![]);
-    new.destination = Reference::Existing(world.destination);
+    new.destination = Some(Reference::Existing(world.destination));
     let applied = world.apply(Command::CreateConnection(new)).await;
     let second = applied.configuration.connection_named("two").unwrap().id;
     world.apply(Command::DeleteDestination(world.destination)).await;

@@ -3,9 +3,9 @@
 //! Whatever disables or deletes a connection that was enabled raises its generation, which cancels its pending events:
 //! one item, however many those are.
 
-use super::{
-    ConfigError, ConfigItem, Configuration, Connection, ConnectionId, Destination, DestinationId, Source, SourceId,
-    Timestamp,
+use super::ConfigError;
+use crate::domain::{
+    ConfigItem, Configuration, Connection, ConnectionId, Destination, DestinationId, Source, SourceId, Timestamp,
 };
 
 type Items = Result<Vec<ConfigItem>, ConfigError>;
@@ -122,16 +122,16 @@ fn changed(connection: &Connection, now: Timestamp, edit: impl FnOnce(&mut Conne
     ConfigItem::Connection(connection)
 }
 
-fn connection(configuration: &Configuration, id: ConnectionId) -> Result<&Connection, ConfigError> {
+pub(super) fn connection(configuration: &Configuration, id: ConnectionId) -> Result<&Connection, ConfigError> {
     let found = configuration.connections.get(&id).map(AsRef::as_ref);
     alive(found, "connection", &id, |connection| connection.deleted_at)
 }
 
-fn source(configuration: &Configuration, id: SourceId) -> Result<&Source, ConfigError> {
+pub(super) fn source(configuration: &Configuration, id: SourceId) -> Result<&Source, ConfigError> {
     alive(configuration.sources.get(&id).map(AsRef::as_ref), "source", &id, |source| source.deleted_at)
 }
 
-fn destination(configuration: &Configuration, id: DestinationId) -> Result<&Destination, ConfigError> {
+pub(super) fn destination(configuration: &Configuration, id: DestinationId) -> Result<&Destination, ConfigError> {
     let found = configuration.destinations.get(&id).map(AsRef::as_ref);
     alive(found, "destination", &id, |destination| destination.deleted_at)
 }

@@ -1,9 +1,10 @@
 //! Each command once as it should be, and each way of getting it wrong.
 
+mod changing;
 mod switching;
 
 use super::*;
-use crate::domain::{DestinationAuth, HttpDestination, RetryRule, RetryStrategy};
+use crate::domain::{DestinationKind, RetryRule, RetryStrategy, rule::DELAY_MS_MAX};
 
 const NOW: Timestamp = Timestamp::from_ms(1_700_000_000_000);
 
@@ -16,32 +17,20 @@ fn fresh(n: u128) -> FreshIds {
     }
 }
 
-fn source(name: &str) -> NewSource {
-    NewSource {
-        name: name.to_owned(),
-        description: None,
-        kind: "WEBHOOK".to_owned(),
-        allowed_http_methods: vec![HttpMethod::Post],
-    }
+fn source(name: &str) -> SourceDraft {
+    SourceDraft { name: Some(name.to_owned()), ..SourceDraft::default() }
 }
 
-fn destination(name: &str, url: &str) -> NewDestination {
-    let http = HttpDestination {
-        url: Some(url.to_owned()),
-        http_method: None,
-        path_forwarding_disabled: false,
-        auth: DestinationAuth::HookdeckSignature,
-    };
-    NewDestination { name: name.to_owned(), description: None, kind: DestinationKind::Http(http) }
+fn destination(name: &str, url: &str) -> DestinationDraft {
+    DestinationDraft { name: Some(name.to_owned()), url: Some(Some(url.to_owned())), ..DestinationDraft::default() }
 }
 
-fn connection(name: &str) -> NewConnection {
-    NewConnection {
-        name: Some(name.to_owned()),
-        description: None,
-        source: Reference::Inline(source("shop")),
-        destination: Reference::Inline(destination("api", "https://example.com/in")),
-        rules: Vec::new(),
+fn connection(name: &str) -> ConnectionDraft {
+    ConnectionDraft {
+        name: Some(Some(name.to_owned())),
+        source: Some(Reference::Inline(source("shop"))),
+        destination: Some(Reference::Inline(destination("api", "https://example.com/in"))),
+        ..ConnectionDraft::default()
     }
 }
 
@@ -66,7 +55,7 @@ fn a_connection_brings_its_inline_source_and_destination() {
     // By name: neither is created again, and what did not change is not put again.
     assert_eq!(apply(&mut configuration, Command::CreateConnection(connection("two")), 2), Ok(1));
     let mut third = connection("three");
-    third.destination = Reference::Inline(destination("api", "https://example.org/moved"));
+    third.destination = Some(Reference::Inline(destination("api", "https://example.org/moved")));
     assert_eq!(apply(&mut configuration, Command::CreateConnection(third), 3), Ok(2));
     assert_eq!(configuration.sources.len(), 1);
     assert_eq!(configuration.destinations.len(), 1);
@@ -106,14 +95,14 @@ fn a_bad_value_is_named_with_its_field() {
     assert!(refusal(Command::CreateSource(source("a b"))).starts_with("name has ' '"));
     assert!(refusal(Command::CreateSource(source(&"x".repeat(156)))).contains("155"));
     let mut long = source("a");
-    long.description = Some("x".repeat(501));
+    long.description = Some(Some("x".repeat(501)));
     assert!(refusal(Command::CreateSource(long)).starts_with("description"));
     for url in ["", "/path", "ftp://example.com/", "http://", "example.com"] {
         let refused = refusal(Command::CreateDestination(destination("a", url)));
         assert!(refused.starts_with("config.url"), "{url}: {refused}");
     }
     let mut inline = connection("c");
-    inline.source = Reference::Inline(source("a b"));
+    inline.source = Some(Reference::Inline(source("a b")));
     assert!(refusal(Command::CreateConnection(inline)).starts_with("source.name"));
 }
 
@@ -122,7 +111,7 @@ fn retry_rules_have_limits() {
     let with = |count, interval_ms| {
         let mut new = connection("c");
         let retry = RetryRule { strategy: RetryStrategy::Linear, interval_ms, count, response_status_codes: vec![] };
-        new.rules = vec![Rule::Retry(retry)];
+        new.rules = Some(vec![Rule::Retry(retry)]);
         Command::CreateConnection(new)
     };
     assert!(refusal(with(Some(0), None)).starts_with("rules[0].count"));
@@ -134,7 +123,7 @@ fn retry_rules_have_limits() {
 #[test]
 fn what_is_referred_to_must_exist() {
     let mut new = connection("c");
-    new.source = Reference::Existing(SourceId::from_bits(77));
+    new.source = Some(Reference::Existing(SourceId::from_bits(77)));
     assert!(refusal(Command::CreateConnection(new)).contains("src_"));
     assert!(refusal(Command::Pause(ConnectionId::from_bits(7))).contains("web_"));
 }

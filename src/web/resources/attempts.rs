@@ -33,7 +33,7 @@ async fn list(call: Call) -> Answer {
     let page = call.state.query.attempts(events, asked, !call.version.dated).await?;
     let configuration = call.configuration();
     let context = call.context(&configuration);
-    Ok(ok_page(&asked, &page, |row| shapes::attempt(context, row, !call.version.dated)))
+    Ok(ok_page(&asked, &page, |row| shapes::attempt(context, row)))
 }
 
 async fn one(call: Call) -> Answer {
@@ -41,5 +41,5 @@ async fn one(call: Call) -> Answer {
     let id: AttemptId = call.id()?;
     let row = call.state.query.attempt(id).await?;
     let configuration = call.configuration();
-    Ok(ok(&shapes::attempt(call.context(&configuration), &row, !call.version.dated)))
+    Ok(ok(&shapes::attempt(call.context(&configuration), &row)))
 }

@@ -7,7 +7,7 @@ use crate::{
     web::{
         error::{ApiError, quoted},
         parameters::Parameters,
-        profiles as shapes,
+        profiles::{self as shapes, Profile},
     },
 };
 
@@ -88,7 +88,15 @@ async fn one(call: Call) -> Answer {
 
 async fn retry(call: Call) -> Answer {
     let event = call.state.gateway.retry(acted_on(&call)?, Asked::Manual).await?;
-    Ok(changed(&call, &event))
+    let attempt = if call.version.profile == Profile::V2024_03_01 {
+        // By now it may have been made, or given up.
+        let number = u32::try_from(event.attempts.len()).unwrap_or(u32::MAX).saturating_add(1);
+        call.state.query.attempt(event.id().attempt(number)).await.ok()
+    } else {
+        None
+    };
+    let configuration = call.configuration();
+    Ok(ok(&shapes::retried(call.context(&configuration), &event, attempt.as_ref())))
 }
 
 async fn cancel(call: Call) -> Answer {

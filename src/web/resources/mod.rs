@@ -47,8 +47,32 @@ pub struct Route {
     pub body: Option<Model>,
     /// The shape of the answer.
     pub answer: Model,
+    /// Which versions of the API have it.
+    pub versions: Versions,
     /// What answers.
     pub handler: fn(Call) -> LocalBoxFuture<'static, Answer>,
+}
+
+/// Which versions of the API have a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Versions {
+    /// The first.
+    pub since: Profile,
+    /// The last.
+    pub until: Profile,
+    /// Whether paths that name a version have it; without, it is our addition to the newest.
+    pub dated: bool,
+}
+
+impl Versions {
+    /// All of them.
+    pub const ALL: Self = Self { since: Profile::OLDEST, until: Profile::NEWEST, dated: true };
+
+    /// Whether a version is among them.
+    #[must_use]
+    pub fn have(self, version: Version) -> bool {
+        (self.dated || !version.dated) && (self.since..=self.until).contains(&version.profile)
+    }
 }
 
 /// The name of a shape in the API's description (`web/openapi`).
@@ -65,6 +89,10 @@ pub struct Param {
     /// One phrase for people who read the API's description.
     pub about: &'static str,
 }
+
+/// What shows credentials, where there are any.
+pub const INCLUDE_AUTH: [Param; 1] =
+    [Param { name: "include", takes: Takes::Word(&["config.auth"]), about: "`config.auth` shows credentials" }];
 
 /// What the values of a parameter are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +126,17 @@ impl Route {
     ) -> Self {
         let looks = method.as_bytes()[0] == b'G';
         let scope = Some(if looks { Scope::Read } else { Scope::Write });
-        Self { method, path, scope, about: "", query: &[], body: None, answer: Model(""), handler }
+        Self {
+            method,
+            path,
+            scope,
+            about: "",
+            query: &[],
+            body: None,
+            answer: Model(""),
+            versions: Versions::ALL,
+            handler,
+        }
     }
 
     /// Says what it does.
@@ -134,6 +172,24 @@ impl Route {
     /// Lets everybody in.
     pub const fn open(mut self) -> Self {
         self.scope = None;
+        self
+    }
+
+    /// Says which version brought it.
+    pub const fn since(mut self, profile: Profile) -> Self {
+        self.versions.since = profile;
+        self
+    }
+
+    /// Says which version has it last.
+    pub const fn until(mut self, profile: Profile) -> Self {
+        self.versions.until = profile;
+        self
+    }
+
+    /// Says that it is our addition: paths that name a version do not have it.
+    pub const fn ours(mut self) -> Self {
+        self.versions.dated = false;
         self
     }
 }
@@ -213,13 +269,12 @@ impl Call {
 
     /// What shapes need beside the thing itself.
     pub fn context<'a>(&'a self, configuration: &'a Configuration) -> profiles::Context<'a> {
-        match self.version.profile {
-            Profile::V2025_07_01 => profiles::Context {
-                configuration,
-                ingress_url: self.state.ingress_url.trim_end_matches('/'),
-                now: self.state.query.now(),
-                with_auth: false,
-            },
+        profiles::Context {
+            configuration,
+            version: self.version,
+            ingress_url: self.state.ingress_url.trim_end_matches('/'),
+            now: self.state.query.now(),
+            with_auth: false,
         }
     }
 }

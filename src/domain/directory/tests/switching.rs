@@ -85,8 +85,8 @@ fn what_is_deleted_frees_its_name_and_its_url_and_cannot_be_named_by_id() {
     assert!(configuration.source_named("shop").is_none() && configuration.connection_named("one").is_none());
     for (source_id, destination_id) in [(Some(SOURCE), None), (None, Some(DESTINATION))] {
         let mut new = connection("three");
-        new.source = source_id.map_or(new.source, Reference::Existing);
-        new.destination = destination_id.map_or(new.destination, Reference::Existing);
+        new.source = source_id.map(Reference::Existing).or(new.source);
+        new.destination = destination_id.map(Reference::Existing).or(new.destination);
         let refused = apply(&mut configuration, Command::CreateConnection(new), 5).unwrap_err();
         assert!(
             matches!(refused, ConfigError::Invalid { .. }) && refused.to_string().contains("was deleted"),

@@ -12,9 +12,9 @@ use crate::{
     query::{AttemptRow, AttemptState, StoreError},
 };
 
-/// An attempt. With `names` it also has the names that paths without a version show.
+/// An attempt. On paths without a version it also has further names.
 #[must_use]
-pub fn attempt(context: Context<'_>, row: &AttemptRow, names: bool) -> Value {
+pub fn attempt(context: Context<'_>, row: &AttemptRow) -> Value {
     let mut shape = json!({
         "id": row.id().to_string(),
         "team_id": context.team_id(),
@@ -27,7 +27,7 @@ pub fn attempt(context: Context<'_>, row: &AttemptRow, names: bool) -> Value {
         AttemptState::Made { summary, record } => made(&mut shape, summary, record),
         AttemptState::Next(next) => planned(&mut shape, context, row, next),
     }
-    if names {
+    if !context.version.dated {
         shape["endpoint_id"] = shape["destination_id"].clone();
         shape["endpoint_url"] = shape["requested_url"].clone();
         shape["response"] = shape["body"].clone();

@@ -22,7 +22,9 @@ pub fn source(context: Context<'_>, source: &Source) -> Value {
         "authenticated": false,
         "config": {
             "allowed_http_methods": methods,
-            "custom_response": null,
+            "custom_response": source.custom_response.as_ref().map(|response| {
+                json!({ "content_type": response.content_type.as_str(), "body": response.body })
+            }),
             "auth_type": null,
             "auth": null,
         },

@@ -1,4 +1,5 @@
 //! The shapes of 2025-07-01: what sources, destinations, connections, requests, events and attempts look like in answers.
+//! Those of other versions are made from these.
 
 mod attempts;
 mod configuration;
@@ -12,26 +13,8 @@ pub use self::{
     events::{event, event_with_data},
     requests::{ignored_event, raw_body, request, request_with_data},
 };
-use crate::domain::{Configuration, Timestamp};
-
-/// What answers need beside the thing itself.
-#[derive(Debug, Clone, Copy)]
-pub struct Context<'a> {
-    /// Names, pauses and the project.
-    pub configuration: &'a Configuration,
-    /// `ingress.public_url`, without a slash at its end.
-    pub ingress_url: &'a str,
-    /// The time that statuses are derived at.
-    pub now: Timestamp,
-    /// Whether credentials are shown (`include=config.auth`).
-    pub with_auth: bool,
-}
-
-impl Context<'_> {
-    fn team_id(&self) -> Option<String> {
-        self.configuration.project.as_ref().map(|project| project.id.to_string())
-    }
-}
+use super::Context;
+use crate::domain::Timestamp;
 
 fn time(at: Timestamp) -> String {
     at.to_string()

@@ -189,6 +189,12 @@ async fn try_once(engine: Arc<Engine>, transport: Rc<dyn Transport>, job: Job, p
     let Some(destination) = configuration.destinations.get(&job.destination) else {
         return no_answer(ErrorCode::InternalError, format!("destination {} does not exist", job.destination));
     };
+    if destination.disabled_at.is_some() || destination.deleted_at.is_some() {
+        // Its connection goes elsewhere by now: otherwise the event would have been cancelled with it.
+        let message =
+            format!("the destination \"{}\" that this event was for takes nothing any more", destination.name);
+        return no_answer(ErrorCode::MissingUrl, message);
+    }
     let sending = match &destination.kind {
         DestinationKind::MockApi => return mocked(&request),
         DestinationKind::Cli(_) => {

@@ -23,11 +23,10 @@ use super::{Applied, DeliverySettings, Engine, GatewayHandle, Milestone, Milesto
 use crate::{
     clock::{Clock, VirtualClock},
     domain::{
-        ConfigItem, ConnectionId, DestinationAuth, DestinationId, DestinationKind, Event, EventId, EventStatus,
-        HttpDestination, HttpMethod, Phase, Project, ProjectId, Request, RequestId, RetryRule, RetryStrategy, Route,
-        Rule, Secret, SourceId, Timestamp,
+        ConfigItem, ConnectionId, DestinationId, Event, EventId, EventStatus, HttpMethod, Phase, Project, ProjectId,
+        Request, RequestId, RetryRule, RetryStrategy, Route, Rule, Secret, SourceId, Timestamp,
         delivery::Asked,
-        directory::{Command, ConnectionDraft, DestinationDraft, Reference, SourceDraft},
+        directory::{Command, ConnectionDraft, DestinationDraft, DestinationType, Reference, SourceDraft},
     },
     store::{NewRequest, Store, faulty::FaultyStore, memory::MemoryStore},
     transport::{Outbound, scripted::ScriptedTransport},

@@ -184,3 +184,23 @@ async fn a_disabling_that_cannot_be_kept_is_undone() {
     world.reached(Milestone::Settled(id)).await;
     assert_eq!(world.status(id), EventStatus::Successful);
 }
+
+#[actix::test]
+async fn what_was_for_a_destination_that_its_connection_left_is_not_sent_there_once_that_is_disabled() {
+    let mut world = World::new(vec![]).await;
+    world.apply(Command::Pause(world.connection)).await;
+    let id = world.ingest().await;
+    let elsewhere = DestinationDraft {
+        name: Some("elsewhere".to_owned()),
+        url: Some(Some("https://elsewhere.example/".to_owned())),
+        ..DestinationDraft::default()
+    };
+    let mut moved = new_connection("one", URL, vec![]);
+    moved.destination = Some(Reference::Inline(elsewhere));
+    world.apply(Command::UpsertConnection(moved)).await;
+    world.apply(Command::DisableDestination(world.destination)).await;
+    world.apply(Command::Unpause(world.connection)).await;
+    world.reached(Milestone::Settled(id)).await;
+    assert_eq!(world.status(id), EventStatus::Failed);
+    assert_eq!(world.sent().len(), 0);
+}

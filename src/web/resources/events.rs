@@ -16,7 +16,7 @@ pub const ROUTES: &[Route] = &[
     Route::new("GET", "/events", |call| Box::pin(list(call))),
     Route::new("GET", "/events/{id}", |call| Box::pin(one(call))),
     Route::new("POST", "/events/{id}/retry", |call| Box::pin(retry(call))),
-    Route::new("PUT", "/events/{id}/cancel", |call| Box::pin(cancel(call))),
+    Route::new("PUT", "/events/{id}/cancel", |call| Box::pin(cancel(call))).since(Profile::V2025_07_01),
     Route::new("DELETE", "/events/{id}", |call| Box::pin(delete(call)))
         .about("Deletes an event: what is pending is cancelled, and no list shows it any more; its attempts stay readable by their ids.")
         .answers("Deleted"),

@@ -64,12 +64,14 @@ async fn a_connection_is_made_with_what_stands_inline_and_read_back_as_it_was_gi
     assert!(url.starts_with("https://in.example/e/") && url.len() == "https://in.example/e/".len() + 26, "{url}");
     assert_eq!(made["destination"]["config"]["url"], "https://erp.example/hook?a=%20");
     assert_eq!(made["destination"]["config"]["auth"], json!({}), "credentials are masked");
-    for line in [format!("GET /connections/{connection}"), format!("GET /2026-09-01/connections/{connection}")] {
-        assert_eq!(done(&server, &line, &Value::Null).await, made);
-    }
+    let path = format!("/2025-07-01/connections/{connection}");
+    assert_eq!(done(&server, &format!("GET {path}"), &Value::Null).await, made);
 
     let destination = made["destination"]["id"].as_str().unwrap();
-    assert_eq!(done(&server, &format!("GET /destinations/{destination}"), &Value::Null).await, made["destination"]);
+    assert_eq!(
+        done(&server, &format!("GET /2025-07-01/destinations/{destination}"), &Value::Null).await,
+        made["destination"]
+    );
     let shown = done(&server, &format!("GET /destinations/{destination}?include=config.auth"), &Value::Null).await;
     assert_eq!(shown["config"]["auth"], json!({ "key": "X-Key", "api_key": "s3cret", "to": "header" }));
     let source = made["source"]["id"].as_str().unwrap();
@@ -79,7 +81,7 @@ async fn a_connection_is_made_with_what_stands_inline_and_read_back_as_it_was_gi
     );
 
     let by_reference = json!({ "source_id": source, "destination": { "name": "erp" } });
-    let second = done(&server, "POST /connections", &by_reference).await;
+    let second = done(&server, "POST /2025-07-01/connections", &by_reference).await;
     assert_eq!((&second["destination"], &second["rules"]), (&made["destination"], &json!([])));
     call(
         &server,
@@ -106,7 +108,7 @@ async fn pausing_and_unpausing_may_be_repeated() {
 }
 
 /// Stores a request with one event on connection 5 and settles it as failed after two tries.
-fn failed_event(store: &dyn Store, number: u128) -> Event {
+pub(super) fn failed_event(store: &dyn Store, number: u128) -> Event {
     let id = RequestId::from_parts(SystemClock.now(), number << 40);
     let request = Request {
         id,

@@ -7,3 +7,4 @@ mod kit;
 mod refusals;
 mod rejections;
 mod requests;
+mod versions;

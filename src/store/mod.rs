@@ -286,7 +286,7 @@ pub struct StoredAttempt {
 /// Figures for health, metrics and `stats`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StoreStats {
-    /// Events that are kept.
+    /// Events that are kept, but for those that somebody deleted.
     pub events: u64,
     /// Bytes of journal segments on disk.
     pub journal_bytes: u64,

@@ -196,18 +196,26 @@ pub fn bare(events: Vec<KeptEvent>) -> Vec<Event> {
     events.into_iter().map(|kept| kept.event).collect()
 }
 
-/// Every event that matches, walked with pages of `limit`.
+/// Every event that matches, in order of creation, walked with pages of `limit`.
 pub fn walk(store: &dyn Store, filter: &EventFilter, descending: bool, limit: usize, now: Timestamp) -> Vec<Event> {
+    walk_by(store, filter, PageRequest { order: EventOrder::Created, descending, after: None, limit }, now)
+}
+
+/// Every event that matches, walked with pages like the first.
+pub fn walk_by(store: &dyn Store, filter: &EventFilter, first: PageRequest, now: Timestamp) -> Vec<Event> {
+    let PageRequest { order, descending, limit, .. } = first;
+    let place = |event: &Event| match order {
+        EventOrder::Created => EventKey::at_seq(event.seq),
+        EventOrder::LastAttempt => EventKey::of(event),
+    };
     let mut all: Vec<Event> = Vec::new();
     loop {
-        let after = all.last().map(|last| EventKey::at_seq(last.seq));
-        let page =
-            store.events(filter, &PageRequest { order: EventOrder::Created, descending, after, limit }, now).unwrap();
+        let page = store.events(filter, &PageRequest { after: all.last().map(place), ..first }, now).unwrap();
         assert!(page.events.len() <= limit, "a page of at most {limit} has {}", page.events.len());
         assert!(!page.more || !page.events.is_empty(), "an empty page promises more");
         let events = bare(page.events);
         let goes_on = match (all.last(), events.first()) {
-            (Some(last), Some(first)) => last.seq != first.seq && (first.seq < last.seq) == descending,
+            (Some(last), Some(first)) => place(first) != place(last) && (place(first) < place(last)) == descending,
             (None, _) | (_, None) => true,
         };
         assert!(goes_on, "a page does not go on where the last one ended");

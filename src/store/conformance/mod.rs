@@ -10,6 +10,7 @@ pub mod accepting;
 pub mod closing;
 pub mod configuring;
 pub mod cutting;
+pub mod filtering;
 pub mod holding;
 pub mod kit;
 pub mod listing;
@@ -73,6 +74,9 @@ macro_rules! conformance_tests {
             cutting::events_cut_by_their_connection_are_cancelled_and_never_pending_again,
             cutting::a_retry_brings_a_cut_event_back,
             cutting::what_a_queue_has_of_a_new_generation_comes_without_the_old,
+            filtering::filters_restrict_by_what_became_of_events,
+            filtering::events_are_found_by_their_ids_and_those_of_their_requests,
+            filtering::pages_by_the_last_attempt_walk_both_ways,
             holding::what_is_on_hold_is_summed,
             holding::cut_and_settled_events_are_not_on_hold,
             listing::filters_restrict_by_every_field,

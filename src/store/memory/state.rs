@@ -306,7 +306,8 @@ impl State {
     }
 
     pub(super) fn stats(&self) -> StoreStats {
-        StoreStats { events: self.next_seq(), ..StoreStats::default() }
+        let events = self.events.iter().filter(|kept| kept.event.deleted_at.is_none()).map(|_| 1).sum();
+        StoreStats { events, ..StoreStats::default() }
     }
 
     /// What is pending on a connection, by (due, seq), but for what was cancelled with an earlier generation.

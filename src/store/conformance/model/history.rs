@@ -15,7 +15,7 @@ use crate::{
         Event, Phase, Request, RequestId, Seq, Timestamp, Unsent,
     },
     store::{
-        Accepted, Held, NewRequest, StoreError, Transition,
+        Accepted, EventFilter, Held, NewRequest, StoreError, Transition,
         conformance::{
             START, Subject,
             kit::{
@@ -227,6 +227,7 @@ impl History {
         // Long lists in few pages.
         let limit = probe.limit.max(self.events.len() / 20);
         self.compare_list(probe.filter.get(&every_filter()), limit);
+        self.compare_list(&self.naming(probe.filter), limit);
         self.compare_queue(probe.connection, self.now().plus_ms(probe.later_ms), limit);
     }
 
@@ -259,7 +260,18 @@ impl History {
         }
     }
 
-    fn compare_list(&self, filter: &crate::store::EventFilter, limit: usize) {
+    /// A filter that names a few events, or all of a few requests.
+    fn naming(&self, index: Index) -> EventFilter {
+        let Some(first) = self.pick(index, |_| true) else { return EventFilter::default() };
+        let some = || self.events[first..].iter().step_by(5).take(4);
+        if first % 2 == 0 {
+            EventFilter { ids: some().map(Event::id).collect(), ..EventFilter::default() }
+        } else {
+            EventFilter { requests: some().map(|event| event.request_id).collect(), ..EventFilter::default() }
+        }
+    }
+
+    fn compare_list(&self, filter: &EventFilter, limit: usize) {
         assert_listed(&*self.subject.store(), &self.events, &self.configuration, filter, limit, self.now());
     }
 

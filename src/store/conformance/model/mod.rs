@@ -8,11 +8,11 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use self::history::History;
 use super::{
     START, Subject,
-    kit::{connection_id, destination_id, source_id, walk},
+    kit::{connection_id, destination_id, source_id, walk, walk_by},
 };
 use crate::{
-    domain::{Configuration, Event, EventStatus, Span, Timestamp},
-    store::{EventFilter, Histogram, Optional, Store},
+    domain::{Configuration, ErrorCode, Event, EventStatus, Span, Timestamp},
+    store::{EventFilter, EventKey, EventOrder, Histogram, Moment, Optional, PageRequest, Store},
 };
 
 /// Connections, sources and destinations that histories use.
@@ -70,6 +70,17 @@ pub(super) fn every_filter() -> Vec<EventFilter> {
             ..all()
         },
         EventFilter { statuses: EventStatus::ALL.to_vec(), created: Span { from: Some(two), before: None }, ..all() },
+        EventFilter { last_attempt: within(Span::between(one, two)), ..all() },
+        EventFilter { last_attempt: whether(false), created: Span::until(two), ..all() },
+        EventFilter { successful: within(Span::since(one)), connections: vec![connection_id(1)], ..all() },
+        EventFilter { successful: whether(false), ..all() },
+        EventFilter { next_attempt: within(Span::until(two)), ..all() },
+        EventFilter { next_attempt: whether(false), statuses: vec![EventStatus::Queued], ..all() },
+        EventFilter { attempts: vec![(0, 0), (2, 3)], ..all() },
+        EventFilter { attempts: vec![(2, u32::MAX)], sources: vec![source_id(1)], ..all() },
+        EventFilter { errors: Optional { present: Some(true), any_of: vec![] }, ..all() },
+        EventFilter { errors: Optional { present: None, any_of: vec![ErrorCode::ConnectionRefused] }, ..all() },
+        EventFilter { response_statuses: Optional { present: Some(false), any_of: vec![] }, ..all() },
     ];
     filters.extend(EventStatus::ALL.map(|status| EventFilter { statuses: vec![status], ..all() }));
     filters
@@ -80,7 +91,17 @@ pub(super) fn answered(ranges: &[(u16, u16)]) -> Optional<(u16, u16)> {
     Optional { any_of: ranges.to_vec(), ..Optional::default() }
 }
 
-/// Checks pages both ways, count and histogram of one filter against all events there are.
+/// A moment in a span.
+pub(super) fn within(span: Span) -> Moment {
+    Moment { present: None, span }
+}
+
+/// A moment that there is, or is not.
+pub(super) fn whether(present: bool) -> Moment {
+    Moment { present: Some(present), span: Span::default() }
+}
+
+/// Checks pages in both orders and both ways, count and histogram of one filter against all events there are.
 pub(super) fn assert_listed(
     store: &dyn Store,
     events: &[Event],
@@ -95,6 +116,13 @@ pub(super) fn assert_listed(
     assert!(oldest_first.iter().eq(expected.iter().copied()), "oldest first, {filter:?}, pages of {limit}");
     let newest_first = walk(store, filter, true, limit, now);
     assert!(newest_first.iter().eq(expected.iter().copied().rev()), "newest first, {filter:?}, pages of {limit}");
+    let mut by_last_attempt = expected.clone();
+    by_last_attempt.sort_by_key(|event| EventKey::of(event));
+    let order = EventOrder::LastAttempt;
+    let walked = walk_by(store, filter, PageRequest { order, descending: true, after: None, limit }, now);
+    assert!(walked.iter().eq(by_last_attempt.iter().copied().rev()), "last tried first, {filter:?}, by {limit}");
+    let walked = walk_by(store, filter, PageRequest { order, descending: false, after: None, limit }, now);
+    assert!(walked.iter().eq(by_last_attempt.iter().copied()), "last tried last, {filter:?}, by {limit}");
     assert_eq!(store.count(filter, now), Ok(expected.len() as u64), "count of {filter:?}");
     let shape = Histogram { start: START.plus_ms(250), bucket_ms: 750, buckets: 5 };
     let mut buckets = vec![0; shape.buckets];

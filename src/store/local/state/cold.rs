@@ -29,8 +29,10 @@ pub(super) struct ColdRow {
     pub(super) request_at: Option<RecordRef>,
     /// Of a ready one, or of what a cancelled one left unsent; `Initial` otherwise.
     pub(super) trigger: AttemptTrigger,
-    /// Of a ready one that has one; of a cancelled one when what it left unsent was due.
-    pub(super) automatic_due: Option<Timestamp>,
+    /// Of a cancelled one: when what it left unsent was due.
+    pub(super) unsent_due: Option<Timestamp>,
+    /// When it was deleted, if it was.
+    pub(super) deleted_at: Option<Timestamp>,
     pub(super) automatic_used: u32,
     pub(super) attempts: Vec<AttemptSummary>,
     /// As long as `attempts`.
@@ -41,8 +43,8 @@ impl ColdRow {
     /// Takes its share of a row; positions that the row does not know come from what is stored.
     pub(super) fn merge(row: &Row, stored: Option<&Self>) -> Self {
         let event = &row.event;
-        let (trigger, automatic_due) = match event.phase {
-            Phase::Ready { trigger, automatic_due, .. } => (trigger, automatic_due),
+        let (trigger, unsent_due) = match event.phase {
+            Phase::Ready { trigger, .. } => (trigger, None),
             Phase::Cancelled { unsent: Some(unsent) } => (unsent.trigger, Some(unsent.due_at)),
             Phase::Waiting { .. } | Phase::Successful | Phase::Failed | Phase::Cancelled { unsent: None } => {
                 (AttemptTrigger::Initial, None)
@@ -60,7 +62,8 @@ impl ColdRow {
                 .map(|request| request.at)
                 .or_else(|| stored.and_then(|stored| stored.request_at)),
             trigger,
-            automatic_due,
+            unsent_due,
+            deleted_at: event.deleted_at,
             automatic_used: event.automatic_used,
             attempts: event.attempts.clone(),
             attempts_at: (0..event.attempts.len()).map(known).collect(),
@@ -127,8 +130,10 @@ pub(super) fn encode(part: &Part) -> Vec<u8> {
     column(requests.iter().map(|id| id.time().ms()).collect());
     column(rows.iter().map(|row| row.index.into()).collect());
     column(rows.iter().map(|row| trigger_number(row.trigger)).collect());
-    column(rows.iter().map(|row| row.automatic_due.is_some().into()).collect());
-    column(rows.iter().map(|row| row.automatic_due.map_or(0, Timestamp::ms)).collect());
+    for moment in [|row: &ColdRow| row.unsent_due, |row: &ColdRow| row.deleted_at] {
+        column(rows.iter().map(|row| moment(row).is_some().into()).collect());
+        column(rows.iter().map(|row| moment(row).map_or(0, Timestamp::ms)).collect());
+    }
     column(rows.iter().map(|row| row.automatic_used.into()).collect());
     column(rows.iter().map(|row| i64::try_from(row.attempts.len()).unwrap_or(i64::MAX)).collect());
     let positions: Vec<_> = rows.iter().map(|row| row.request_at).collect();
@@ -217,7 +222,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Part, Corrupt> {
     let Head { present, fresh, times, indexes } = Head::decode(&mut reader)?;
     let count = indexes.len();
     let triggers = reader.column(count)?;
-    let (has_due, due) = (reader.column(count)?, reader.column(count)?);
+    let (unsent_due, deleted_at) = (decode_moments(&mut reader, count)?, decode_moments(&mut reader, count)?);
     let used = narrow::<u32>(reader.column(count)?)?;
     let tries = narrow::<u32>(reader.column(count)?)?;
     let request_at = decode_positions(&mut reader, count)?;
@@ -231,7 +236,8 @@ pub(super) fn decode(body: &[u8]) -> Result<Part, Corrupt> {
             index: indexes[at],
             request_at: request_at[at],
             trigger: trigger_from(triggers[at])?,
-            automatic_due: (has_due[at] != 0).then(|| Timestamp::from_ms(due[at])),
+            unsent_due: unsent_due[at],
+            deleted_at: deleted_at[at],
             automatic_used: used[at],
             attempts: summaries,
             attempts_at,
@@ -239,6 +245,11 @@ pub(super) fn decode(body: &[u8]) -> Result<Part, Corrupt> {
     }
     let mut rows = rows.into_iter();
     Ok(present.into_iter().map(|present| if present == 0 { None } else { rows.next() }).collect())
+}
+
+fn decode_moments(reader: &mut Reader<'_>, count: usize) -> Result<Vec<Option<Timestamp>>, Corrupt> {
+    let (has, moments) = (reader.column(count)?, reader.column(count)?);
+    Ok(has.into_iter().zip(moments).map(|(has, at)| (has != 0).then(|| Timestamp::from_ms(at))).collect())
 }
 
 fn decode_ids(reader: &mut Reader<'_>, fresh: &[i64], times: &[i64]) -> Result<Vec<RequestId>, Corrupt> {

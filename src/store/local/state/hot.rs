@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use super::{
     column::{Reader, Writer, narrow},
-    combination::Combination,
+    combination::{Combination, Stored},
     error::Corrupt,
 };
 use crate::{domain::Timestamp, store::local::row::BLOCK_SLOTS};
@@ -21,6 +21,8 @@ pub(super) struct HotRow {
     pub(super) last: Option<Timestamp>,
     /// Of a pending one.
     pub(super) due: Option<Timestamp>,
+    /// Of a ready one: when the automatic retry is due that stands behind a manual one.
+    pub(super) automatic: Option<Timestamp>,
     pub(super) attempts: u32,
     pub(super) version: u32,
     /// Of its request's body.
@@ -52,6 +54,7 @@ pub(super) struct Hot {
     created: Vec<i64>,
     last: Vec<i64>,
     due: Vec<i64>,
+    automatic: Vec<i64>,
     attempts: Vec<u32>,
     version: Vec<u32>,
     body_bytes: Vec<u32>,
@@ -80,6 +83,7 @@ impl Hot {
             hot.created.push(row.map_or(0, |row| row.created.ms()));
             hot.last.push(row.and_then(|row| row.last).map_or(0, Timestamp::ms));
             hot.due.push(row.and_then(|row| row.due).map_or(0, Timestamp::ms));
+            hot.automatic.push(row.and_then(|row| row.automatic).map_or(0, Timestamp::ms));
             hot.attempts.push(row.map_or(0, |row| row.attempts));
             hot.version.push(row.map_or(0, |row| row.version));
             hot.body_bytes.push(row.map_or(0, |row| row.body_bytes));
@@ -100,10 +104,8 @@ impl Hot {
                 combination: self.combinations[usize::from(code - CODE_FIRST)],
                 created: Timestamp::from_ms(self.created[slot]),
                 last: (self.attempts[slot] > 0).then(|| Timestamp::from_ms(self.last[slot])),
-                due: self.combinations[usize::from(code - CODE_FIRST)]
-                    .stored
-                    .is_pending()
-                    .then(|| Timestamp::from_ms(self.due[slot])),
+                due: self.pending_at(slot).then(|| Timestamp::from_ms(self.due[slot])),
+                automatic: self.automatic_at(slot).then(|| Timestamp::from_ms(self.automatic[slot])),
                 attempts: self.attempts[slot],
                 version: self.version[slot],
                 body_bytes: self.body_bytes[slot],
@@ -124,14 +126,17 @@ impl Hot {
         &self.combinations
     }
 
-    /// Slots with events, each with its place in the dictionary, when it was created and its due time (zero when settled).
+    /// Slots with events.
     pub(super) fn live(&self) -> impl DoubleEndedIterator<Item = LiveSlot> + '_ {
         self.codes.iter().enumerate().filter(|(_, code)| **code >= CODE_FIRST).map(|(at, code)| LiveSlot {
             // A block has 1024 slots; decoding checks it.
             slot: u16::try_from(at).unwrap_or(u16::MAX),
             combination: usize::from(code - CODE_FIRST),
             created: Timestamp::from_ms(self.created[at]),
+            last: Timestamp::from_ms(self.last[at]),
             due: Timestamp::from_ms(self.due[at]),
+            automatic: Timestamp::from_ms(self.automatic[at]),
+            attempts: self.attempts[at],
             body_bytes: self.body_bytes[at],
         })
     }
@@ -154,6 +159,7 @@ impl Hot {
         writer.column(&(1..created.len()).map(steps).collect::<Vec<_>>());
         writer.column(&self.relative(&self.last, &created, |hot, at| hot.attempts[at] > 0));
         writer.column(&self.relative(&self.due, &created, Self::pending_at));
+        writer.column(&self.relative(&self.automatic, &created, Self::automatic_at));
         writer.column(&self.attempts.iter().map(|count| i64::from(*count)).collect::<Vec<_>>());
         // Nearly always the number of attempts, so the difference is nearly always nothing.
         let ahead =
@@ -177,10 +183,16 @@ impl Hot {
         (0..times.len()).map(|at| if has(self, at) { times[at].wrapping_sub(created[at]) } else { 0 }).collect()
     }
 
+    fn combination_at(&self, at: usize) -> Option<&Combination> {
+        self.codes[at].checked_sub(CODE_FIRST).map(|code| &self.combinations[usize::from(code)])
+    }
+
     fn pending_at(&self, at: usize) -> bool {
-        self.codes[at]
-            .checked_sub(CODE_FIRST)
-            .is_some_and(|code| self.combinations[usize::from(code)].stored.is_pending())
+        self.combination_at(at).is_some_and(|combination| combination.stored.is_pending())
+    }
+
+    fn automatic_at(&self, at: usize) -> bool {
+        self.combination_at(at).is_some_and(|combination| combination.automatic)
     }
 
     pub(super) fn decode(body: &[u8]) -> Result<Self, Corrupt> {
@@ -205,11 +217,12 @@ impl Hot {
         let add = |times: Vec<i64>| times.iter().zip(&created).map(|(time, base)| time.wrapping_add(*base)).collect();
         let last = add(reader.column(used)?);
         let due = add(reader.column(used)?);
+        let automatic = add(reader.column(used)?);
         let attempts = narrow::<u32>(reader.column(used)?)?;
         let ahead = reader.column(used)?.into_iter().zip(&attempts);
         let version = narrow(ahead.map(|(ahead, tries)| ahead.wrapping_add(i64::from(*tries))).collect())?;
         let body_bytes = narrow(reader.column(used)?)?;
-        let mut hot = Self { ids, combinations, codes, created, last, due, attempts, version, body_bytes };
+        let mut hot = Self { ids, combinations, codes, created, last, due, automatic, attempts, version, body_bytes };
         hot.clear_unused();
         Ok(hot)
     }
@@ -219,6 +232,9 @@ impl Hot {
         for at in 0..self.codes.len() {
             if !self.pending_at(at) {
                 self.due[at] = 0;
+            }
+            if !self.automatic_at(at) {
+                self.automatic[at] = 0;
             }
             if self.attempts[at] == 0 {
                 self.last[at] = 0;
@@ -237,8 +253,25 @@ pub(super) struct LiveSlot {
     /// Place in [`Hot::combinations`].
     pub(super) combination: usize,
     pub(super) created: Timestamp,
+    /// Zero when it was never tried.
+    pub(super) last: Timestamp,
     /// Zero when settled.
     pub(super) due: Timestamp,
+    /// Zero when its combination has none.
+    pub(super) automatic: Timestamp,
+    pub(super) attempts: u32,
     /// Of its request's body.
     pub(super) body_bytes: u32,
+}
+
+impl LiveSlot {
+    /// When its last attempt ended.
+    pub(super) fn last_attempt(&self) -> Option<Timestamp> {
+        (self.attempts > 0).then_some(self.last)
+    }
+
+    /// When the next automatic retry is due, if its combination [has one](Combination::has_next).
+    pub(super) fn next(&self, combination: &Combination) -> Timestamp {
+        if combination.stored == Stored::Waiting { self.due } else { self.automatic }
+    }
 }

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The format of every value. There is no conversion: a state of another one is rebuilt from the journal.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 const CRC_BYTES: usize = 4;
 /// What is said of a whole value of an older format.
 pub(super) const OLDER: Corrupt = Corrupt("it was written by an older hookgate");

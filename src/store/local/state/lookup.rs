@@ -1,16 +1,11 @@
 //! Single rows by number or id, and blocks as a whole. An id's time leads to the blocks it may be in.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
-use super::{
-    State, StateError,
-    cold::PART_SLOTS,
-    hot::HotSlot,
-    view::{filled, is_complete},
-};
+use super::{State, StateError, cold::PART_SLOTS, hot::HotSlot};
 use crate::{
     domain::{AttemptId, EventId, RequestId, Seq, Timestamp},
     store::local::row::{BLOCK_SLOTS, Overlaid, Row, Slot, block_of, slot_of},
@@ -33,38 +28,24 @@ impl State {
     ///
     /// As [`version`](Self::version).
     pub fn row(&self, seq: Seq, over: &Overlaid) -> Result<Option<Row>, StateError> {
-        Ok(self.rows(&[seq], over)?.remove(&seq))
+        Ok(self.rows([seq], over)?.remove(&seq))
     }
 
     /// Rows of many events, each block and part opened once; what is gone or unknown is not among them.
-    pub(super) fn rows(&self, seqs: &[Seq], over: &Overlaid) -> Result<HashMap<Seq, Row>, StateError> {
+    pub(super) fn rows(
+        &self,
+        seqs: impl IntoIterator<Item = Seq>,
+        over: &Overlaid,
+    ) -> Result<HashMap<Seq, Row>, StateError> {
         let mut by_block = BTreeMap::<u64, Vec<u16>>::new();
         for seq in seqs {
-            by_block.entry(block_of(*seq)).or_default().push(slot_of(*seq));
+            by_block.entry(block_of(seq)).or_default().push(slot_of(seq));
         }
-        let mut found = HashMap::with_capacity(seqs.len());
+        let mut found = HashMap::new();
         for (block, slots) in by_block {
-            let overlay = over.get(&block);
-            let newer = |slot: &u16| overlay.and_then(|overlay| overlay.get(slot));
-            // Who is gone or knows all positions needs nothing from the block.
-            let needs = |slot: &u16| match newer(slot) {
-                None => true,
-                Some(Slot::Row(row)) => !is_complete(row),
-                Some(Slot::Gone) => false,
-            };
-            let wanted: Vec<u16> = slots.iter().copied().filter(needs).collect();
-            if !wanted.is_empty() {
-                let view = self.view(block);
-                if let Some(hot) = view.hot_to_keep()? {
-                    found.extend(view.rows(&hot, wanted.into_iter())?.into_iter().map(|row| (row.event.seq, row)));
-                }
-            }
-            for slot in slots {
-                if let Some(Slot::Row(row)) = newer(&slot) {
-                    let whole = filled(row, found.get(&row.event.seq));
-                    found.insert(row.event.seq, whole);
-                }
-            }
+            let view = self.view(block);
+            let rows = view.shown(over.get(&block).map(Arc::as_ref), &slots, || view.hot_to_keep())?;
+            found.extend(rows.into_iter().map(|row| (row.event.seq, row)));
         }
         Ok(found)
     }
@@ -111,17 +92,30 @@ impl State {
         one: bool,
         wanted: &dyn Fn(RequestId, u16) -> bool,
     ) -> Result<Vec<Row>, StateError> {
-        let holds = |range: (Timestamp, Timestamp)| range.0 <= time && time <= range.1;
+        self.find_all(over, &[time], if one { 1 } else { usize::MAX }, wanted)
+    }
+
+    /// The same of ids that have any of some times, which are in order; at least so many, if there are.
+    pub(super) fn find_all(
+        &self,
+        over: &Overlaid,
+        times: &[Timestamp],
+        enough: usize,
+        wanted: &dyn Fn(RequestId, u16) -> bool,
+    ) -> Result<Vec<Row>, StateError> {
+        let holds = |(first, last): (Timestamp, Timestamp)| {
+            times.get(times.partition_point(|time| *time < first)).is_some_and(|time| *time <= last)
+        };
         let zones = self.zones.read();
         let blocks: Vec<u64> = zones.iter().filter(|(_, zone)| holds(zone.ids)).map(|(block, _)| *block).collect();
         drop(zones);
-        let mut seqs = Vec::new();
+        let mut seqs = BTreeSet::new();
         for block in blocks {
-            if !one || seqs.is_empty() {
+            if seqs.len() < enough {
                 self.find_folded(block, wanted, &mut seqs)?;
             }
         }
-        if !one || seqs.is_empty() {
+        if seqs.len() < enough {
             // The newest are asked for most.
             for (block, slots) in over.iter().rev() {
                 seqs.extend(slots.iter().filter_map(|(slot, state)| match state {
@@ -132,14 +126,14 @@ impl State {
                 }));
             }
         }
-        Ok(self.rows(&seqs, over)?.into_values().collect())
+        Ok(self.rows(seqs, over)?.into_values().collect())
     }
 
     fn find_folded(
         &self,
         block: u64,
         wanted: &dyn Fn(RequestId, u16) -> bool,
-        seqs: &mut Vec<Seq>,
+        seqs: &mut BTreeSet<Seq>,
     ) -> Result<(), StateError> {
         let view = self.view(block);
         for (part, first) in (0u8..).zip((0..BLOCK_SLOTS).step_by(usize::from(PART_SLOTS))) {
@@ -167,8 +161,7 @@ impl State {
             let gone = overlay.iter().filter(|(_, state)| **state == Slot::Gone);
             slots.extend(gone.map(|(slot, _)| (*slot, Slot::Gone)));
         }
-        let all: Vec<Seq> = (0..BLOCK_SLOTS).map(|slot| block * BLOCK_SLOTS + slot).collect();
-        let rows = self.rows(&all, over)?;
+        let rows = self.rows((0..BLOCK_SLOTS).map(|slot| block * BLOCK_SLOTS + slot), over)?;
         slots.extend(rows.into_values().map(|row| (slot_of(row.event.seq), Slot::Row(Arc::new(row)))));
         Ok(slots)
     }

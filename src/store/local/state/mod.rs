@@ -8,10 +8,11 @@
 //! |---|---|
 //! | `keys`, `column` | bytes: keys, envelopes, packed columns |
 //! | `hot`, `cold`, `combination`, `handles` | what a block's values say |
-//! | `zone` | what memory keeps of a block |
+//! | `zone`, `stretches` | what memory keeps of a block |
 //! | `view` | reading one block, hot and cold of the same moment |
 //! | `write`, `durable` | replacing blocks; making them survive |
-//! | `lookup`, `plan`, `query`, `pending`, `held` | answers |
+//! | `plan` | a filter in terms of zones and columns |
+//! | `query`, `latest`, `named`, `lookup`, `pending`, `held` | answers |
 //! | `requests` | chunks of requests, beside the events |
 //!
 //! Here alone sled is imported.
@@ -25,11 +26,14 @@ mod handles;
 mod held;
 mod hot;
 mod keys;
+mod latest;
 mod lookup;
+mod named;
 mod pending;
 mod plan;
 mod query;
 mod requests;
+mod stretches;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -159,7 +163,9 @@ impl State {
             if hot
                 .combinations()
                 .iter()
-                .any(|one| [one.connection, one.source, one.destination].map(unknown).contains(&true))
+                .flat_map(|one| [Some(one.connection), Some(one.source), Some(one.destination), one.bulk])
+                .flatten()
+                .any(unknown)
             {
                 return Err(damaged(Corrupt("it uses a handle without an id")));
             }

@@ -77,8 +77,7 @@ impl State {
             next_due = earliest(next_due, first.map(|(due, _)| due));
         }
         let (places, more) = merge(streams, ask.limit)?;
-        let seqs: Vec<Seq> = places.iter().map(|(_, seq)| *seq).collect();
-        let mut rows = self.rows(&seqs, over)?;
+        let mut rows = self.rows(places.iter().map(|(_, seq)| *seq), over)?;
         // One that moved since its key was read is told by whoever moved it.
         let stands = |(due, seq): Place| rows.remove(&seq).filter(|row| row.event.queue_key() == Some((due, seq)));
         Ok(PendingRows { rows: places.into_iter().filter_map(stands).collect(), more, next_due })

@@ -1,16 +1,16 @@
 //! A filter made ready for blocks: what it says of a combination, a zone, a slot and a whole event.
 
-use std::{cell::RefCell, collections::HashMap};
+use std::cell::RefCell;
 
 use super::{
-    combination::{Combination, Stored},
+    combination::{Combination, MANY_TRIES, Stored},
     handles::Handles,
     hot::{Hot, LiveSlot},
     zone::Zone,
 };
 use crate::{
-    domain::{AttemptTrigger, ConnectionId, Event, EventStatus, Phase, Standing, Timestamp},
-    store::query::EventFilter,
+    domain::{AttemptTrigger, ConnectionId, Event, EventStatus, Phase, Span, Standing, Timestamp},
+    store::query::{EventFilter, Moment},
 };
 
 /// Which events, and what deriving their public status needs.
@@ -24,15 +24,13 @@ pub struct Asking<'a> {
     pub now: Timestamp,
 }
 
-/// What a filter says of all events of a combination, leaving aside when they were created.
+/// What a filter says of all events of a combination, leaving aside the moments it asks about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     No,
     Yes,
-    /// It depends on when each is due.
-    ByDue {
-        standing: Standing,
-    },
+    /// It depends on when each is due, or on how often each was tried.
+    Each,
 }
 
 /// What a filter says of a zone.
@@ -48,14 +46,17 @@ pub(super) enum Share {
 
 /// A filter in terms of handles.
 pub(super) struct Plan<'a> {
-    asking: &'a Asking<'a>,
+    pub(super) asking: &'a Asking<'a>,
     handles: &'a parking_lot::RwLock<Handles>,
     /// By handle; a filter that does not restrict has none.
     connections: Option<Vec<bool>>,
     sources: Option<Vec<bool>>,
     destinations: Option<Vec<bool>>,
+    bulks: Option<Vec<bool>>,
+    /// Whether it asks when anything was, but for when events were created.
+    by_moments: bool,
     /// By handle, as far as it was asked.
-    standings: RefCell<HashMap<u32, Standing>>,
+    standings: RefCell<Vec<Option<Standing>>>,
 }
 
 impl<'a> Plan<'a> {
@@ -70,12 +71,15 @@ impl<'a> Plan<'a> {
             }
             (!ids.is_empty()).then_some(mask)
         };
+        let moments = [&filter.last_attempt, &filter.successful, &filter.next_attempt];
         Self {
             asking,
             handles,
             connections: mask(filter.connections.iter().map(|id| id.bits()).collect()),
             sources: mask(filter.sources.iter().map(|id| id.bits()).collect()),
             destinations: mask(filter.destinations.iter().map(|id| id.bits()).collect()),
+            bulks: mask(filter.bulks.iter().map(|id| id.bits()).collect()),
+            by_moments: moments.iter().any(|moment| moment.span != Span::default()),
             standings: RefCell::default(),
         }
     }
@@ -83,72 +87,156 @@ impl<'a> Plan<'a> {
     /// Whether a whole event matches.
     pub(super) fn matches(&self, event: &Event) -> bool {
         let Asking { filter, standing, now } = self.asking;
-        // It matters to nothing but statuses.
-        let standing = if filter.statuses.is_empty() { Standing::default() } else { standing(event.connection_id) };
+        // It matters to nothing else.
+        let stands = !filter.statuses.is_empty() || filter.next_attempt != Moment::default();
+        let standing = if stands { standing(event.connection_id) } else { Standing::default() };
         filter.matches(event, standing, *now)
+    }
+
+    /// Whether any event of a block may match.
+    pub(super) fn may_match(&self, zone: &Zone) -> bool {
+        self.touches(zone) && zone.combinations.iter().any(|(one, _)| self.verdict(one) != Verdict::No)
+    }
+
+    /// Whether events of a block that were never tried may match.
+    pub(super) fn may_match_untried(&self, zone: &Zone) -> bool {
+        self.touches(zone)
+            && zone.combinations.iter().any(|(one, _)| one.tries == 0 && self.verdict(one) != Verdict::No)
     }
 
     /// What follows from a zone alone.
     pub(super) fn share(&self, zone: &Zone) -> Share {
-        let created = self.asking.filter.created;
-        let (first, last) = zone.created;
-        if !created.touches(first, last) {
+        if !self.touches(zone) {
             return Share::None;
         }
-        let (mut sum, mut by_due) = (0, false);
+        let (mut sum, mut divided) = (0, false);
         for (combination, count) in &zone.combinations {
             match self.verdict(combination) {
                 Verdict::No => {}
                 Verdict::Yes => sum += u64::from(*count),
-                Verdict::ByDue { .. } => by_due = true,
+                Verdict::Each => divided = true,
             }
         }
-        let whole = created.contains(first) && created.contains(last);
-        match (by_due, sum) {
+        match (divided, sum) {
             (false, 0) => Share::None,
-            (false, sum) if whole => Share::Counted(sum),
+            (false, sum) if self.covers(zone) => Share::Counted(sum),
             _ => Share::Unknown,
         }
+    }
+
+    /// Whether the moments asked about may be those of an event of a block.
+    fn touches(&self, zone: &Zone) -> bool {
+        let filter = self.asking.filter;
+        let next = filter.next_attempt.span;
+        filter.created.touches(zone.created.0, zone.created.1)
+            && (!self.by_moments
+                || (restricts(&filter.last_attempt.span, |span| zone.last.touch(span))
+                    && restricts(&filter.successful.span, |span| zone.last.touch(span))
+                    && restricts(&next, |span| zone.next.is_some_and(|(first, last)| span.touches(first, last)))))
+    }
+
+    /// Whether all moments of a block's events are among those asked about.
+    fn covers(&self, zone: &Zone) -> bool {
+        let filter = self.asking.filter;
+        let whole = |span: &Span, (first, last): (Timestamp, Timestamp)| span.contains(first) && span.contains(last);
+        whole(&filter.created, zone.created)
+            && (!self.by_moments
+                || (restricts(&filter.last_attempt.span, |span| zone.last.lie_in(span))
+                    && restricts(&filter.successful.span, |span| zone.last.lie_in(span))
+                    && restricts(&filter.next_attempt.span, |span| zone.next.is_none_or(|next| whole(span, next)))))
     }
 
     /// The events of a block that match.
     pub(super) fn select<'h>(&'h self, hot: &'h Hot) -> impl DoubleEndedIterator<Item = LiveSlot> + 'h {
         let verdicts: Vec<Verdict> = hot.combinations().iter().map(|combination| self.verdict(combination)).collect();
-        let created = self.asking.filter.created;
-        hot.live().filter(move |live| {
-            created.contains(live.created)
-                && match verdicts[live.combination] {
-                    Verdict::No => false,
-                    Verdict::Yes => true,
-                    Verdict::ByDue { standing } => {
-                        self.shown(&hot.combinations()[live.combination], live.due, standing)
-                    }
-                }
+        hot.live().filter(move |live| match verdicts[live.combination] {
+            Verdict::No => false,
+            Verdict::Yes => self.at_moments(&hot.combinations()[live.combination], live),
+            Verdict::Each => {
+                let combination = &hot.combinations()[live.combination];
+                self.at_moments(combination, live) && self.each(combination, live)
+            }
         })
     }
 
+    /// Whether its moments are among those asked about; that it has them, its verdict said.
+    fn at_moments(&self, combination: &Combination, live: &LiveSlot) -> bool {
+        let filter = self.asking.filter;
+        filter.created.contains(live.created)
+            && (!self.by_moments
+                || (restricts(&filter.last_attempt.span, |span| span.contains(live.last))
+                    && restricts(&filter.successful.span, |span| span.contains(live.last))
+                    && restricts(&filter.next_attempt.span, |span| span.contains(live.next(combination)))))
+    }
+
+    /// What a combination left open.
+    fn each(&self, combination: &Combination, live: &LiveSlot) -> bool {
+        let filter = self.asking.filter;
+        let tries = |(low, high): &(u32, u32)| (*low..=*high).contains(&live.attempts);
+        (filter.attempts.is_empty() || filter.attempts.iter().any(tries))
+            && (filter.statuses.is_empty()
+                || self.shown(combination, live.due, self.standing_of(combination.connection)))
+    }
+
     fn verdict(&self, combination: &Combination) -> Verdict {
-        let any = |mask: &Option<Vec<bool>>, handle: u32| {
-            mask.as_ref().is_none_or(|mask| mask.get(handle as usize).copied().unwrap_or(false))
+        let any = |mask: &Option<Vec<bool>>, handle: Option<u32>| {
+            let among = |mask: &Vec<bool>, handle: u32| mask.get(handle as usize).copied().unwrap_or(false);
+            mask.as_ref().is_none_or(|mask| handle.is_some_and(|handle| among(mask, handle)))
         };
-        let ranges = &self.asking.filter.response_statuses.any_of;
-        let answered = |status| ranges.iter().any(|(low, high)| (*low..=*high).contains(&status));
-        if !any(&self.connections, combination.connection)
-            || !any(&self.sources, combination.source)
-            || !any(&self.destinations, combination.destination)
-            || !(ranges.is_empty() || combination.response.is_some_and(answered))
+        let filter = self.asking.filter;
+        let tried = combination.tries > 0;
+        if combination.deleted
+            || !any(&self.connections, Some(combination.connection))
+            || !any(&self.sources, Some(combination.source))
+            || !any(&self.destinations, Some(combination.destination))
+            || !any(&self.bulks, combination.bulk)
+            || !filter.response_statuses.matches(combination.response, |(low, high), one| (*low..=*high).contains(&one))
+            || !filter.errors.matches(combination.error, |one, error| *one == error)
+            || !admits(&filter.last_attempt, || tried)
+            || !admits(&filter.successful, || tried && combination.stored == Stored::Successful)
+            || !admits(&filter.next_attempt, || self.has_next(combination))
         {
             return Verdict::No;
         }
+        match (self.tried(combination.tries), self.shows(combination)) {
+            (Verdict::No, _) | (_, Verdict::No) => Verdict::No,
+            (Verdict::Yes, Verdict::Yes) => Verdict::Yes,
+            (Verdict::Each, _) | (_, Verdict::Each) => Verdict::Each,
+        }
+    }
+
+    fn has_next(&self, combination: &Combination) -> bool {
+        combination.has_next() && combination.generation >= self.standing_of(combination.connection).generation
+    }
+
+    /// Whether the filter asks for so many tries.
+    fn tried(&self, tries: u8) -> Verdict {
+        let ranges = &self.asking.filter.attempts;
+        let (least, most) = if tries < MANY_TRIES { (tries.into(), tries.into()) } else { (tries.into(), u32::MAX) };
+        if ranges.is_empty() || ranges.iter().any(|(low, high)| *low <= least && most <= *high) {
+            Verdict::Yes
+        } else if ranges.iter().any(|(low, high)| *low <= most && least <= *high) {
+            Verdict::Each
+        } else {
+            Verdict::No
+        }
+    }
+
+    /// Whether the filter asks for the public status of events of a combination.
+    fn shows(&self, combination: &Combination) -> Verdict {
         if self.asking.filter.statuses.is_empty() {
             return Verdict::Yes;
         }
-        let standing = self.standing(combination.connection);
+        let standing = if combination.stored.is_pending() {
+            self.standing_of(combination.connection)
+        } else {
+            Standing::default()
+        };
         // Deriving never looks at more of a due time than on which side of now it lies, so the extremes decide.
         match [i64::MIN, i64::MAX].map(|due| self.shown(combination, Timestamp::from_ms(due), standing)) {
             [true, true] => Verdict::Yes,
             [false, false] => Verdict::No,
-            _ => Verdict::ByDue { standing },
+            _ => Verdict::Each,
         }
     }
 
@@ -165,10 +253,29 @@ impl<'a> Plan<'a> {
         self.asking.filter.statuses.contains(&status)
     }
 
-    fn standing(&self, connection: u32) -> Standing {
-        *self.standings.borrow_mut().entry(connection).or_insert_with(|| {
+    fn standing_of(&self, connection: u32) -> Standing {
+        let mut standings = self.standings.borrow_mut();
+        let place = connection as usize;
+        if standings.len() <= place {
+            standings.resize(place + 1, None);
+        }
+        *standings[place].get_or_insert_with(|| {
             let id = self.handles.read().id(connection);
             id.map_or_else(Standing::default, |id| (self.asking.standing)(ConnectionId::from_bits(id)))
         })
     }
+}
+
+/// Whether what is asked of a span holds; one that is open on both sides asks nothing.
+fn restricts(span: &Span, holds: impl FnOnce(&Span) -> bool) -> bool {
+    *span == Span::default() || holds(span)
+}
+
+/// Whether an event that has such a moment, or has none, may match.
+fn admits(moment: &Moment, has: impl FnOnce() -> bool) -> bool {
+    if *moment == Moment::default() {
+        return true;
+    }
+    let has = has();
+    moment.present.is_none_or(|present| present == has) && (moment.span == Span::default() || has)
 }

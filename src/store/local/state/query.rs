@@ -4,14 +4,16 @@ use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
 
 use super::{
     State, StateError,
+    named::names,
     plan::{Asking, Plan, Share},
     view::View,
+    zone::Zone,
 };
 use crate::{
     domain::{Seq, Timestamp},
     store::{
         local::row::{BLOCK_SLOTS, Overlaid, Row, Slot, block_of},
-        query::{Histogram, PageRequest},
+        query::{EventOrder, Histogram, PageRequest},
     },
 };
 
@@ -31,12 +33,27 @@ impl State {
         page: &PageRequest,
     ) -> Result<(Vec<Row>, bool), StateError> {
         let plan = Plan::new(asking, &self.handles);
+        if names(asking.filter) {
+            return self.page_of_named(over, &plan, page);
+        }
+        match page.order {
+            EventOrder::Created => self.page_by_creation(over, &plan, page),
+            EventOrder::LastAttempt => self.page_by_last_attempt(over, &plan, page),
+        }
+    }
+
+    fn page_by_creation(
+        &self,
+        over: &Overlaid,
+        plan: &Plan<'_>,
+        page: &PageRequest,
+    ) -> Result<(Vec<Row>, bool), StateError> {
         let (mut rows, mut more) = (Vec::new(), false);
         let Some(range) = seqs_of(page) else { return Ok((rows, more)) };
         let mut blocks = block_of(*range.start())..=block_of(*range.end());
-        while let Some(block) = self.next_block(over, &blocks, page.descending) {
+        while let Some(block) = self.next_block(over, plan, &blocks, page.descending) {
             let room = page.limit - rows.len();
-            let found = self.page_of(block, over, &plan, (&range, page.descending, room))?;
+            let found = self.page_of(block, over, plan, (&range, page.descending, room))?;
             rows.extend(found.0);
             more = found.1;
             let rest = if page.descending {
@@ -63,26 +80,22 @@ impl State {
         let overlay = over.get(&block).map(Arc::as_ref);
         let inside = |slot: u16| range.contains(&(block * BLOCK_SLOTS + u64::from(slot)));
         let view = self.view(block);
-        let may_match = view.zone().is_some_and(|zone| plan.share(zone) != Share::None);
+        let may_match = view.zone().is_some_and(|zone| plan.may_match(zone));
         let hot = if may_match { view.hot()? } else { None };
-        let mut matching: Vec<(u16, Option<&Row>)> =
-            rows_of(overlay).filter(|(_, row)| plan.matches(&row.event)).map(|(slot, row)| (slot, Some(row))).collect();
+        let newer = rows_of(overlay).filter(|(_, row)| plan.matches(&row.event)).map(|(slot, _)| slot);
+        let mut matching: Vec<u16> = newer.collect();
         if let Some(hot) = &hot {
-            let folded = plan.select(hot).map(|live| live.slot).filter(|slot| !has(overlay, *slot));
-            matching.extend(folded.map(|slot| (slot, None)));
+            matching.extend(plan.select(hot).map(|live| live.slot).filter(|slot| !has(overlay, *slot)));
         }
-        matching.retain(|(slot, _)| inside(*slot));
-        matching.sort_unstable_by_key(|(slot, _)| *slot);
+        matching.retain(|slot| inside(*slot));
+        matching.sort_unstable();
         if descending {
             matching.reverse();
         }
         let more = matching.len() > room;
         matching.truncate(room);
-        let folded = matching.iter().filter(|(_, row)| row.is_none()).map(|(slot, _)| *slot);
-        let rows = hot.map(|hot| view.rows(&hot, folded)).transpose()?.unwrap_or_default();
-        let mut rows = rows.into_iter();
-        let row = |(_, row): (u16, Option<&Row>)| row.cloned().or_else(|| rows.next());
-        Ok((matching.into_iter().filter_map(row).collect(), more))
+        let hot = || hot.map_or_else(|| view.hot(), |hot| Ok(Some(hot)));
+        Ok((view.shown(overlay, &matching, hot)?, more))
     }
 
     /// How many events match.
@@ -92,7 +105,7 @@ impl State {
     /// As [`page`](Self::page).
     pub fn count(&self, over: &Overlaid, asking: &Asking<'_>) -> Result<u64, StateError> {
         let mut total = 0;
-        self.tally(over, asking, |_, _| true, |_, _, count| total += count)?;
+        self.tally(over, asking, |_, _| true, |_, count| total += count)?;
         Ok(total)
     }
 
@@ -107,7 +120,7 @@ impl State {
         let one_bucket = |first, last| {
             shape.bucket_of(first) == shape.bucket_of(last) && (first >= shape.start || last < shape.start)
         };
-        self.tally(over, asking, one_bucket, |first, _, count| {
+        self.tally(over, asking, one_bucket, |first, count| {
             if let Some(bucket) = shape.bucket_of(first) {
                 buckets[bucket] += count;
             }
@@ -115,21 +128,25 @@ impl State {
         Ok(buckets)
     }
 
-    /// Tells `add` of all matching events: how many were created from a first to a last moment.
-    /// Many at once where `together` allows that for the range of a block.
+    /// Tells `add` of all matching events: how many were created at a moment, or, where `together` allows that for the range
+    /// of a block, from that moment on.
     fn tally(
         &self,
         over: &Overlaid,
         asking: &Asking<'_>,
         together: impl Fn(Timestamp, Timestamp) -> bool,
-        mut add: impl FnMut(Timestamp, Timestamp, u64),
+        mut add: impl FnMut(Timestamp, u64),
     ) -> Result<(), StateError> {
         let plan = Plan::new(asking, &self.handles);
+        if names(asking.filter) {
+            self.named(over, &plan)?.iter().for_each(|row| add(row.event.created_at, 1));
+            return Ok(());
+        }
         let mut blocks = 0..=u64::MAX;
-        while let Some(block) = self.next_block(over, &blocks, false) {
+        while let Some(block) = self.next_block(over, &plan, &blocks, false) {
             let overlay = over.get(&block).map(Arc::as_ref);
             for (_, row) in rows_of(overlay).filter(|(_, row)| plan.matches(&row.event)) {
-                add(row.event.created_at, row.event.created_at, 1);
+                add(row.event.created_at, 1);
             }
             tally_folded(&self.view(block), overlay, &plan, &together, &mut add)?;
             let Some(next) = block.checked_add(1) else { break };
@@ -138,18 +155,28 @@ impl State {
         Ok(())
     }
 
-    /// The first block of a range, from either end, that the state or the overlay has.
-    fn next_block(&self, over: &Overlaid, range: &RangeInclusive<u64>, descending: bool) -> Option<u64> {
+    /// The first block of a range, from either end, that may match or that the overlay has.
+    fn next_block(
+        &self,
+        over: &Overlaid,
+        plan: &Plan<'_>,
+        range: &RangeInclusive<u64>,
+        descending: bool,
+    ) -> Option<u64> {
         if range.is_empty() {
             return None;
         }
         let zones = self.zones.read();
-        let (mut folded, mut newer) = (zones.range(range.clone()), over.range(range.clone()));
+        let mut newer = over.range(range.clone()).map(|(block, _)| *block);
+        let newer = if descending { newer.next_back() } else { newer.next() };
+        let may_match = |(block, zone): (&u64, &Arc<Zone>)| plan.may_match(zone).then_some(*block);
+        // Behind the overlay's block zones need not be looked at.
         if descending {
-            folded.next_back().map(|(block, _)| *block).max(newer.next_back().map(|(block, _)| *block))
+            let mut folded = zones.range(newer.unwrap_or(*range.start())..=*range.end());
+            std::iter::from_fn(|| folded.next_back()).find_map(may_match).or(newer)
         } else {
-            let first = [folded.next().map(|(block, _)| *block), newer.next().map(|(block, _)| *block)];
-            first.into_iter().flatten().min()
+            let mut folded = zones.range(*range.start()..=newer.unwrap_or(*range.end()));
+            folded.find_map(may_match).or(newer)
         }
     }
 }
@@ -159,33 +186,33 @@ fn tally_folded(
     overlay: Option<&Overlay>,
     plan: &Plan<'_>,
     together: &impl Fn(Timestamp, Timestamp) -> bool,
-    add: &mut impl FnMut(Timestamp, Timestamp, u64),
+    add: &mut impl FnMut(Timestamp, u64),
 ) -> Result<(), StateError> {
     let Some(zone) = view.zone() else { return Ok(()) };
     let (first, last) = zone.created;
     match plan.share(zone) {
         Share::None => return Ok(()),
         Share::Counted(count) if overlay.is_none_or(BTreeMap::is_empty) && together(first, last) => {
-            add(first, last, count);
+            add(first, count);
             return Ok(());
         }
         Share::Counted(_) | Share::Unknown => {}
     }
     let Some(hot) = view.hot()? else { return Ok(()) };
     for live in plan.select(&hot).filter(|live| !has(overlay, live.slot)) {
-        add(live.created, live.created, 1);
+        add(live.created, 1);
     }
     Ok(())
 }
 
-fn rows_of(overlay: Option<&Overlay>) -> impl Iterator<Item = (u16, &Row)> {
+pub(super) fn rows_of(overlay: Option<&Overlay>) -> impl Iterator<Item = (u16, &Row)> {
     overlay.into_iter().flatten().filter_map(|(slot, state)| match state {
         Slot::Row(row) => Some((*slot, row.as_ref())),
         Slot::Gone => None,
     })
 }
 
-fn has(overlay: Option<&Overlay>, slot: u16) -> bool {
+pub(super) fn has(overlay: Option<&Overlay>, slot: u16) -> bool {
     overlay.is_some_and(|overlay| overlay.contains_key(&slot))
 }
 

@@ -14,8 +14,8 @@ use super::{
     zone::Zone,
 };
 use crate::{
-    domain::{ConnectionId, DestinationId, Event, Phase, RequestId, SourceId, Unsent},
-    store::local::row::{BLOCK_SLOTS, RequestRef, Row},
+    domain::{BulkId, ConnectionId, DestinationId, Event, Phase, RequestId, SourceId, Unsent},
+    store::local::row::{BLOCK_SLOTS, RequestRef, Row, Slot, slot_of},
 };
 
 /// A block held still. Short-lived, and never two in one thread: the writer waits for it.
@@ -76,7 +76,7 @@ impl View<'_> {
     }
 
     /// Whole rows of slots that the columns have; each part is opened once.
-    pub(super) fn rows(&self, hot: &Hot, slots: impl Iterator<Item = u16>) -> Result<Vec<Row>, StateError> {
+    fn rows(&self, hot: &Hot, slots: impl Iterator<Item = u16>) -> Result<Vec<Row>, StateError> {
         let mut parts = BTreeMap::new();
         let mut rows = Vec::new();
         for slot in slots {
@@ -89,6 +89,33 @@ impl View<'_> {
             rows.push(self.assemble(slot, &row, opened[place].as_ref())?);
         }
         Ok(rows)
+    }
+
+    /// Whole rows of slots, in that order, as an overlay makes them; what is gone or unknown is not among them. `hot` is asked
+    /// when one needs the block.
+    pub(super) fn shown(
+        &self,
+        overlay: Option<&BTreeMap<u16, Slot>>,
+        slots: &[u16],
+        hot: impl FnOnce() -> Result<Option<Arc<Hot>>, StateError>,
+    ) -> Result<Vec<Row>, StateError> {
+        let newer = |slot: &u16| overlay.and_then(|overlay| overlay.get(slot));
+        // Who is gone or knows all positions needs nothing from the block.
+        let needs = |slot: &u16| match newer(slot) {
+            None => true,
+            Some(Slot::Row(row)) => !is_complete(row),
+            Some(Slot::Gone) => false,
+        };
+        let wanted: Vec<u16> = slots.iter().copied().filter(needs).collect();
+        let hot = if wanted.is_empty() { None } else { hot()? };
+        let rows = hot.map(|hot| self.rows(&hot, wanted.into_iter())).transpose()?.unwrap_or_default();
+        let mut folded: BTreeMap<u16, Row> = rows.into_iter().map(|row| (slot_of(row.event.seq), row)).collect();
+        let row = |slot: &u16| match newer(slot) {
+            None => folded.remove(slot),
+            Some(Slot::Row(row)) => Some(filled(row, folded.get(slot))),
+            Some(Slot::Gone) => None,
+        };
+        Ok(slots.iter().filter_map(row).collect())
     }
 
     /// A part, empty when there is none.
@@ -121,8 +148,8 @@ impl View<'_> {
             phase: phase_of(hot, cold),
             generation: hot.combination.generation,
             automatic_used: cold.automatic_used,
-            bulk_id: None,
-            deleted_at: None,
+            bulk_id: hot.combination.bulk.map(id).transpose()?.map(BulkId::from_bits),
+            deleted_at: cold.deleted_at,
             attempts: cold.attempts.clone(),
         };
         let request_at = cold.request_at.map(|at| RequestRef { at, body_bytes: hot.body_bytes });
@@ -133,18 +160,18 @@ impl View<'_> {
 fn phase_of(hot: &HotRow, cold: &ColdRow) -> Phase {
     let due_at = hot.due.unwrap_or(hot.created);
     match hot.combination.stored {
-        Stored::Ready => Phase::Ready { due_at, trigger: cold.trigger, automatic_due: cold.automatic_due },
+        Stored::Ready => Phase::Ready { due_at, trigger: cold.trigger, automatic_due: hot.automatic },
         Stored::Waiting => Phase::Waiting { due_at },
         Stored::Successful => Phase::Successful,
         Stored::Failed => Phase::Failed,
         Stored::Cancelled => {
-            Phase::Cancelled { unsent: cold.automatic_due.map(|due_at| Unsent { trigger: cold.trigger, due_at }) }
+            Phase::Cancelled { unsent: cold.unsent_due.map(|due_at| Unsent { trigger: cold.trigger, due_at }) }
         }
     }
 }
 
 /// An overlay's row with every position it does not know taken from the folded one.
-pub(super) fn filled(row: &Row, folded: Option<&Row>) -> Row {
+fn filled(row: &Row, folded: Option<&Row>) -> Row {
     let known = |at: usize| {
         let given = row.attempts_at.get(at).copied().flatten();
         given.or_else(|| folded.and_then(|folded| folded.attempts_at.get(at).copied().flatten()))
@@ -157,7 +184,7 @@ pub(super) fn filled(row: &Row, folded: Option<&Row>) -> Row {
 }
 
 /// Whether a row knows all its positions.
-pub(super) fn is_complete(row: &Row) -> bool {
+fn is_complete(row: &Row) -> bool {
     row.request_at.is_some()
         && row.attempts_at.len() == row.event.attempts.len()
         && row.attempts_at.iter().all(Option::is_some)

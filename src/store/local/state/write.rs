@@ -8,14 +8,14 @@ use std::{
 use super::{
     State, StateError,
     cold::{self, ColdRow, PART_SLOTS, Part, part_of},
-    combination::{Combination, Stored},
+    combination::{Combination, MANY_TRIES, Stored},
     handles::Staged,
     hot::{Hot, HotRow, HotSlot},
     keys::{self, DueKey},
     zone::{Zone, widen},
 };
 use crate::{
-    domain::{Seq, Timestamp},
+    domain::{Phase, Seq, Timestamp},
     store::local::row::{BLOCK_SLOTS, Row, Slot, block_of, slot_of},
 };
 
@@ -165,6 +165,10 @@ fn hot_row(row: &Row, before: &HotSlot, staged: &mut Staged<'_>) -> HotRow {
         HotSlot::Live(before) => before.body_bytes,
         HotSlot::Never | HotSlot::Gone => 0,
     };
+    let automatic = match event.phase {
+        Phase::Ready { automatic_due, .. } => automatic_due,
+        Phase::Waiting { .. } | Phase::Successful | Phase::Failed | Phase::Cancelled { .. } => None,
+    };
     HotRow {
         combination: Combination {
             connection: staged.intern(event.connection_id.bits()),
@@ -174,10 +178,15 @@ fn hot_row(row: &Row, before: &HotSlot, staged: &mut Staged<'_>) -> HotRow {
             generation: event.generation,
             response: last.and_then(|attempt| attempt.result.status()),
             error: last.and_then(|attempt| attempt.result.error()),
+            tries: u8::try_from(event.attempts.len()).unwrap_or(MANY_TRIES).min(MANY_TRIES),
+            automatic: automatic.is_some(),
+            deleted: event.deleted_at.is_some(),
+            bulk: event.bulk_id.map(|id| staged.intern(id.bits())),
         },
         created: event.created_at,
         last: last.map(|attempt| attempt.ended_at()),
         due: event.phase.due_at(),
+        automatic,
         // Attempts are counted in 32 bits everywhere: ids have room for no more.
         attempts: u32::try_from(event.attempts.len()).unwrap_or(u32::MAX),
         version: event.version,

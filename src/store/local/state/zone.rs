@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::{
     combination::{Combination, Stored},
     hot::{Hot, LiveSlot},
+    stretches::Stretches,
 };
 use crate::domain::Timestamp;
 
@@ -28,6 +29,10 @@ pub(super) struct Zone {
     pub(super) created: (Timestamp, Timestamp),
     /// When their requests' ids were drawn; at least that wide.
     pub(super) ids: (Timestamp, Timestamp),
+    /// When their last attempts ended.
+    pub(super) last: Stretches,
+    /// When the next automatic retries are due of those that have one, earliest and latest.
+    pub(super) next: Option<(Timestamp, Timestamp)>,
     /// How many events there are of each combination: exact.
     pub(super) combinations: Box<[(Combination, u16)]>,
     /// Its pending events by queue, sorted.
@@ -79,13 +84,17 @@ impl Zone {
     pub(super) fn of(hot: &Hot) -> Option<Self> {
         let mut counts = HashMap::<usize, u16>::new();
         let mut created: Option<(Timestamp, Timestamp)> = None;
-        let mut queues = BTreeMap::new();
+        let (mut queues, mut last, mut next) = (BTreeMap::new(), Vec::new(), None);
         for live in hot.live() {
             let combination = hot.combinations()[live.combination];
             if combination.stored.is_pending() {
                 let none = Queued::of(combination, live);
                 queues.entry(none.key()).or_insert(none).add(live);
             }
+            if combination.has_next() {
+                next = Some(widen(next, live.next(&combination)));
+            }
+            last.extend(live.last_attempt());
             *counts.entry(live.combination).or_default() += 1;
             created = Some(widen(created, live.created));
         }
@@ -93,7 +102,8 @@ impl Zone {
         // A block with events has a range; without one every time may be in it.
         let ids = hot.ids.unwrap_or((Timestamp::from_ms(i64::MIN), Timestamp::MAX));
         let combinations = counts.into_iter().map(|(at, count)| (hot.combinations()[at], count)).collect();
-        Some(Self { created, ids, combinations, queues: queues.into_values().collect() })
+        let queues = queues.into_values().collect();
+        Some(Self { created, ids, last: Stretches::of(last), next, combinations, queues })
     }
 
     /// What it has of a connection's queue: of what is ready and of what waits.

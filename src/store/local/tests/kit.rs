@@ -284,9 +284,8 @@ pub(super) fn everything(store: &dyn Store) -> Vec<String> {
         let page = store.events(&EventFilter::default(), &page, START).unwrap();
         for kept in &page.events {
             let event = &kept.event;
-            let row = store.event(event.id()).unwrap();
-            assert_eq!(&row.event, event);
-            let request = store.request(row.payload_ref);
+            assert_eq!(store.event(event.id()).unwrap(), *kept);
+            let request = store.request(kept.payload_ref);
             let attempts: Vec<_> = (1..)
                 .zip(&event.attempts)
                 .map(|(number, _)| store.attempt(event.id().attempt(number)).unwrap().record.unwrap())

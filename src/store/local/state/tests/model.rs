@@ -11,12 +11,12 @@ use tempfile::TempDir;
 use super::{
     super::{Asking, HeldAsk, PendingAsk, State},
     CACHE,
-    steps::{Ask, START, Step, connection, destination, source},
+    steps::{Ask, START, Step, bulk, connection, destination, source},
 };
 use crate::{
     domain::{
-        AttemptResult, AttemptSummary, AttemptTrigger, ConnectionId, ErrorCode, Event, EventStatus, Phase, RequestId,
-        Seq, Standing, Timestamp, Unsent,
+        AttemptResult, AttemptSummary, AttemptTrigger, ConnectionId, ErrorCode, Event, EventId, EventStatus, Phase,
+        RequestId, Seq, Standing, Timestamp, Unsent,
     },
     store::{
         Held,
@@ -25,7 +25,7 @@ use crate::{
             backlog::Backlog,
             row::{Overlaid, RequestRef, Row, Slot, block_of, slot_of},
         },
-        query::{EventKey, EventOrder, Histogram, PageRequest},
+        query::{EventFilter, EventKey, EventOrder, Histogram, PageRequest},
     },
 };
 
@@ -155,7 +155,7 @@ impl World {
         }
     }
 
-    fn change(&mut self, seq: Seq, to: u8, after_ms: u16, tries: u8) {
+    fn change(&mut self, seq: Seq, to: u8, after_ms: u32, tries: u8) {
         let mut row = self.all[&seq].clone().unwrap();
         let at = row.event.created_at.plus_ms(after_ms.into());
         for number in 0..tries {
@@ -192,6 +192,12 @@ impl World {
         // Somebody asked for it again, or it is as it was.
         if to.is_multiple_of(6) {
             row.event.generation = self.generation(row.event.connection_id);
+        }
+        if to.is_multiple_of(5) {
+            row.event.bulk_id = Some(bulk(to % 3));
+        }
+        if to % 17 == 5 {
+            row.event.deleted_at = Some(at);
         }
         row.event.version += 1;
         row.event.automatic_used += u32::from(tries / 2);
@@ -231,11 +237,12 @@ impl World {
     pub(super) fn check(&self, ask: &Ask) {
         let paused = |id: ConnectionId| ask.paused.iter().any(|number| connection(*number) == id);
         let standing = |id: ConnectionId| Standing { paused: paused(id), generation: self.generation(id) };
-        let asking = Asking { filter: &ask.filter, standing: &standing, now: ask.now };
+        let filter = self.filter(ask);
+        let asking = Asking { filter: &filter, standing: &standing, now: ask.now };
         let matching: Vec<Event> = self
             .rows()
             .map(|(_, row)| row.event)
-            .filter(|event| ask.filter.matches(event, standing(event.connection_id), ask.now))
+            .filter(|event| filter.matches(event, standing(event.connection_id), ask.now))
             .collect();
         self.check_pages(&asking, ask.limit, &matching);
         assert_eq!(self.state().count(&self.over, &asking).unwrap(), matching.len() as u64, "count of {ask:?}");
@@ -249,11 +256,31 @@ impl World {
         self.check_lookups();
     }
 
+    /// What is asked, with the ids it names.
+    fn filter(&self, ask: &Ask) -> EventFilter {
+        let events: Vec<Event> = self.rows().map(|(_, row)| row.event).collect();
+        let none = (EventId::from_bits(7), RequestId::from_bits(7));
+        let pick = |which: &u16| {
+            let place = usize::from(*which) % (events.len() + 1);
+            events.get(place).map_or(none, |event| (event.id(), event.request_id))
+        };
+        EventFilter {
+            ids: ask.ids.iter().map(|which| pick(which).0).collect(),
+            requests: ask.requests.iter().map(|which| pick(which).1).collect(),
+            ..ask.filter.clone()
+        }
+    }
+
     fn check_pages(&self, asking: &Asking<'_>, limit: usize, matching: &[Event]) {
-        for descending in [false, true] {
+        for (order, descending) in [
+            (EventOrder::Created, false),
+            (EventOrder::Created, true),
+            (EventOrder::LastAttempt, false),
+            (EventOrder::LastAttempt, true),
+        ] {
             let (mut after, mut shown) = (None, Vec::new());
             loop {
-                let page = PageRequest { order: EventOrder::Created, descending, after, limit };
+                let page = PageRequest { order, descending, after, limit };
                 let page = self.state().page(&self.over, asking, &page).unwrap();
                 shown.extend(page.0.into_iter().map(|row| row.event));
                 assert_eq!(page.1, shown.len() < matching.len(), "whether more follow");
@@ -263,10 +290,13 @@ impl World {
                 after = shown.last().map(EventKey::of);
             }
             let mut expected = matching.to_vec();
+            if order == EventOrder::LastAttempt {
+                expected.sort_by_key(EventKey::of);
+            }
             if descending {
                 expected.reverse();
             }
-            assert_eq!(shown, expected, "all pages of {:?}", asking.filter);
+            assert_eq!(shown, expected, "all pages by {order:?} of {:?}", asking.filter);
         }
     }
 

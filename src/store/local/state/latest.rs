@@ -1,0 +1,165 @@
+//! Pages in order of the last attempt: a heap of blocks, each by the first key it may have, leads to the few that are opened.
+//!
+//! Zones know the stretches of time in which their events were last tried. The block whose stretch promises the first key is
+//! opened, its events take its place in the heap by their own keys, and so on until the page is full.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
+    sync::Arc,
+};
+
+use super::{
+    State, StateError,
+    plan::Plan,
+    query::{has, rows_of},
+    zone::Zone,
+};
+use crate::{
+    domain::Timestamp,
+    store::{
+        local::row::{BLOCK_SLOTS, Overlaid, Row},
+        query::{EventKey, PageRequest},
+    },
+};
+
+/// A key in the direction of the page: what comes first is greatest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Latest(EventKey),
+    Earliest(Reverse<EventKey>),
+}
+
+impl Place {
+    fn of(key: EventKey, descending: bool) -> Self {
+        if descending { Self::Latest(key) } else { Self::Earliest(Reverse(key)) }
+    }
+}
+
+/// What stands in the heap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Candidate {
+    /// An event that matches.
+    Event,
+    /// A block that was not opened yet: none of its events comes before the place.
+    Block,
+}
+
+/// A walk along one page.
+struct Walk<'a> {
+    state: &'a State,
+    over: &'a Overlaid,
+    plan: &'a Plan<'a>,
+    page: &'a PageRequest,
+    /// What comes next, with the block it is of; none where an overlay's events stand beside all blocks.
+    heap: BinaryHeap<(Place, Candidate, Option<u64>)>,
+    /// Matching events of each source that was opened, the next one last.
+    opened: HashMap<Option<u64>, Vec<EventKey>>,
+}
+
+impl State {
+    /// A page in order of the last attempt; events that were never tried are the earliest.
+    pub(super) fn page_by_last_attempt(
+        &self,
+        over: &Overlaid,
+        plan: &Plan<'_>,
+        page: &PageRequest,
+    ) -> Result<(Vec<Row>, bool), StateError> {
+        loop {
+            let mut walk = Walk { state: self, over, plan, page, heap: BinaryHeap::new(), opened: HashMap::new() };
+            walk.begin();
+            let (keys, more) = walk.take()?;
+            let mut rows = self.rows(keys.iter().map(|key| key.seq), over)?;
+            // One that was tried since its block was read stands at another place by now.
+            let stands = |key: &EventKey| rows.remove(&key.seq).filter(|row| EventKey::of(&row.event) == *key);
+            let rows: Vec<Row> = keys.iter().filter_map(stands).collect();
+            if !rows.is_empty() || !more || page.limit == 0 {
+                return Ok((rows, more));
+            }
+        }
+    }
+}
+
+impl Walk<'_> {
+    /// Puts every block that may match into the heap, and the overlay's events.
+    fn begin(&mut self) {
+        let zones = self.state.zones.read();
+        let blocks = zones.iter().filter_map(|(block, zone)| {
+            let first = self.first_of(*block, zone)?;
+            Some((Place::of(first, self.page.descending), Candidate::Block, Some(*block)))
+        });
+        self.heap = blocks.collect();
+        drop(zones);
+        let newer = self.over.values().flat_map(|slots| rows_of(Some(slots)));
+        let matching = newer.filter(|(_, row)| self.plan.matches(&row.event));
+        self.open(None, matching.map(|(_, row)| EventKey::of(&row.event)).collect());
+    }
+
+    /// A key that none of a block's matching events behind the page's beginning comes before; `None` when it has none.
+    fn first_of(&self, block: u64, zone: &Zone) -> Option<EventKey> {
+        if !self.plan.may_match(zone) {
+            return None;
+        }
+        let untried = || self.plan.may_match_untried(zone).then_some(None);
+        let (end, at) = if self.page.descending {
+            let from = self.page.after.map_or(Some(Timestamp::MAX), |after| after.last_attempt_at);
+            let tried = from.and_then(|from| zone.last.latest_until(from)).map(Some);
+            (block * BLOCK_SLOTS + (BLOCK_SLOTS - 1), tried.or_else(untried)?)
+        } else {
+            let from = self.page.after.and_then(|after| after.last_attempt_at);
+            let tried = || zone.last.earliest_from(from.unwrap_or(Timestamp::from_ms(i64::MIN))).map(Some);
+            let untried = if from.is_none() { untried() } else { None };
+            (block * BLOCK_SLOTS, untried.or_else(tried)?)
+        };
+        Some(EventKey { last_attempt_at: at, seq: end })
+    }
+
+    fn is_behind(&self, key: EventKey) -> bool {
+        let behind = |after| if self.page.descending { key < after } else { key > after };
+        self.page.after.is_none_or(behind)
+    }
+
+    /// Puts the first of a source's events into the heap.
+    fn open(&mut self, source: Option<u64>, mut keys: Vec<EventKey>) {
+        keys.retain(|key| self.is_behind(*key));
+        let descending = self.page.descending;
+        keys.sort_unstable_by_key(|key| Place::of(*key, descending));
+        self.opened.insert(source, keys);
+        self.advance(source);
+    }
+
+    fn advance(&mut self, source: Option<u64>) {
+        if let Some(key) = self.opened.get(&source).and_then(|keys| keys.last()) {
+            self.heap.push((Place::of(*key, self.page.descending), Candidate::Event, source));
+        }
+    }
+
+    fn take(&mut self) -> Result<(Vec<EventKey>, bool), StateError> {
+        let mut keys = Vec::new();
+        while let Some((_, candidate, source)) = self.heap.pop() {
+            match (candidate, source) {
+                (Candidate::Block, Some(block)) => {
+                    let matching = self.matching(block)?;
+                    self.open(source, matching);
+                }
+                (Candidate::Block, None) => {}
+                (Candidate::Event, _) => {
+                    if keys.len() == self.page.limit {
+                        return Ok((keys, true));
+                    }
+                    keys.extend(self.opened.get_mut(&source).and_then(Vec::pop));
+                    self.advance(source);
+                }
+            }
+        }
+        Ok((keys, false))
+    }
+
+    fn matching(&self, block: u64) -> Result<Vec<EventKey>, StateError> {
+        let Some(hot) = self.state.view(block).hot()? else { return Ok(Vec::new()) };
+        let overlay = self.over.get(&block).map(Arc::as_ref);
+        let folded = self.plan.select(&hot).filter(|live| !has(overlay, live.slot));
+        let key = |slot: u16| block * BLOCK_SLOTS + u64::from(slot);
+        Ok(folded.map(|live| EventKey { last_attempt_at: live.last_attempt(), seq: key(live.slot) }).collect())
+    }
+}

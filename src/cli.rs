@@ -13,6 +13,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     app::{self, ArchiveError, ExportOptions},
     config::{ConfigError, Environment, Loaded, Settings},
+    domain::Scope,
     store::local::{
         OpenError,
         backup::{BackupError, MakeOptions},
@@ -109,6 +110,9 @@ enum KeyCommand {
         /// What the key is for, shown in lists
         #[arg(long, default_value = "")]
         label: String,
+        /// What it allows: read looks at everything but secrets, write changes and sends, admin has keys and secrets as well
+        #[arg(long, default_value = "admin", value_parser = scope)]
+        scope: Scope,
     },
 }
 
@@ -171,10 +175,14 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Import => print(&app::import(&settings, &mut std::io::stdin().lock())?)?,
         Command::Restore { directory } => print(&app::restore(&settings, &directory)?)?,
         Command::Rebuild { salvage } => print(&app::rebuild(&settings, salvage)?)?,
-        Command::Key { command: KeyCommand::New { label } } => print(&app::new_key(&settings, &label)?)?,
+        Command::Key { command: KeyCommand::New { label, scope } } => print(&app::new_key(&settings, &label, scope)?)?,
         Command::Config { command: ConfigCommand::Show } => {}
     }
     Ok(Outcome::Done)
+}
+
+fn scope(text: &str) -> Result<Scope, String> {
+    Scope::parse(text).ok_or_else(|| format!("must be one of {}", Scope::ALL.map(Scope::as_str).join(", ")))
 }
 
 /// Writes the lines to standard output; how many they were is told beside.

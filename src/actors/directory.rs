@@ -19,8 +19,9 @@ use super::{
 };
 use crate::{
     domain::{
-        ConfigItem, Configuration, ConnectionId, DestinationId, SourceId, SourceToken,
+        AuditId, ConfigItem, Configuration, ConnectionId, DestinationId, Document, SourceId, SourceToken,
         directory::{Command, FreshIds, decide},
+        document::{Audit, Author},
     },
     store::{Held, StoreError},
 };
@@ -33,13 +34,23 @@ pub(super) struct DirectoryActor {
     engine: Arc<Engine>,
     registry: Arc<Registry>,
     gateway: Addr<GatewayActor>,
+    /// The id of the last audit.
+    audited: AuditId,
     exit: ExitGuard<GatewayActor, DirectoryDown>,
 }
 
 impl DirectoryActor {
     pub(super) fn new(engine: Arc<Engine>, registry: Arc<Registry>, gateway: Addr<GatewayActor>) -> Self {
         let exit = ExitGuard::new(gateway.clone(), DirectoryDown);
-        Self { engine, registry, gateway, exit }
+        Self { engine, registry, gateway, audited: AuditId::from_bits(0), exit }
+    }
+
+    /// An id behind the last one, also when both are of the same millisecond or the clock was set back: audits are in the
+    /// order of their ids.
+    fn next_audit(&mut self) -> AuditId {
+        let fresh = AuditId::from_parts(self.engine.now(), self.engine.random());
+        self.audited = fresh.max(AuditId::from_bits(self.audited.bits().wrapping_add(1)));
+        self.audited
     }
 }
 
@@ -58,11 +69,13 @@ impl Actor for DirectoryActor {
 impl Handler<Apply> for DirectoryActor {
     type Result = ();
 
-    fn handle(&mut self, Apply { command, reply }: Apply, ctx: &mut Self::Context) {
+    fn handle(&mut self, Apply { command, author, reply }: Apply, ctx: &mut Self::Context) {
         let change = Change {
             engine: Arc::clone(&self.engine),
             registry: Arc::clone(&self.registry),
             gateway: self.gateway.clone(),
+            audit: self.next_audit(),
+            author,
         };
         // Waiting keeps the next change in the mailbox until this one is done.
         let work = async move {
@@ -87,6 +100,8 @@ struct Change {
     engine: Arc<Engine>,
     registry: Arc<Registry>,
     gateway: Addr<GatewayActor>,
+    audit: AuditId,
+    author: Author,
 }
 
 impl Change {
@@ -106,7 +121,8 @@ impl Change {
         let configuration = if changed.is_empty() {
             before
         } else {
-            match self.engine.store.put_config(changed.clone()).await {
+            let audit = self.audit(&before, &changed, command.action());
+            match self.engine.store.put_config_with(changed.clone(), vec![audit]).await {
                 Ok(configuration) => configuration,
                 Err(error) => {
                     let sent: Vec<_> = standing.into_iter().filter(|id| before.may_send(*id)).collect();
@@ -120,6 +136,17 @@ impl Change {
         self.tell(&standing, true).await;
         self.ensure_started(going.into_iter().chain(created).collect()).await;
         Ok(Applied { configuration, changed, released })
+    }
+
+    /// What is written down of a change, in the same commit.
+    fn audit(&self, before: &Configuration, changed: &[ConfigItem], action: &str) -> Document {
+        Document::Audit(Audit {
+            id: self.audit,
+            at: self.engine.now(),
+            author: self.author.clone(),
+            action: action.to_owned(),
+            changes: changed.iter().map(|item| (before.known(item), item.clone())).collect(),
+        })
     }
 
     /// What an unpause is about to let go; `None` for other commands, and while the store cannot be asked.
@@ -201,7 +228,8 @@ fn named(configuration: &Configuration, command: &Command) -> Vec<ConnectionId> 
         | Command::CreateConnection(_)
         | Command::RenameProject(_)
         | Command::EnableSource(_)
-        | Command::DisableSource(_) => Vec::new(),
+        | Command::DisableSource(_)
+        | Command::Access(_) => Vec::new(),
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{
         ConfigItem, Configuration, ConnectionId, Event, EventId, EventStatus, Phase, SwitchedOff,
         delivery::{Asked, Delivery, Input, Moment},
         directory::{Command, ConfigError},
+        document::Author,
     },
     store::{EventFilter, Held, KeptEvent, Store, StoreError, Transition},
 };
@@ -98,6 +99,7 @@ pub struct Drained {
 #[rtype(result = "()")]
 pub(crate) struct Apply {
     pub(crate) command: Command,
+    pub(crate) author: Author,
     pub(crate) reply: oneshot::Sender<Result<Applied, ActionError>>,
 }
 
@@ -115,14 +117,15 @@ pub struct GatewayHandle {
 }
 
 impl GatewayHandle {
-    /// Changes the configuration; answered when the change is durable and obeyed. Changes happen one after the other.
+    /// Changes the configuration and writes down who did; answered when the change is durable and obeyed. Changes happen one
+    /// after the other.
     ///
     /// # Errors
     ///
     /// `Config` when it is refused, `Store` when it cannot be kept, `Busy`.
-    pub async fn apply(&self, command: Command) -> Result<Applied, ActionError> {
+    pub async fn apply(&self, command: Command, author: Author) -> Result<Applied, ActionError> {
         let (reply, answer) = oneshot::channel();
-        self.registry.apply(Apply { command, reply })?;
+        self.registry.apply(Apply { command, author, reply })?;
         wait(answer).await?
     }
 

@@ -27,6 +27,7 @@ use crate::{
         Request, RequestId, RetryRule, RetryStrategy, Route, Rule, Secret, SourceId, Timestamp,
         delivery::Asked,
         directory::{Command, ConnectionDraft, DestinationDraft, DestinationType, Reference, SourceDraft},
+        document::Author,
     },
     store::{NewRequest, Store, faulty::FaultyStore, memory::MemoryStore},
     transport::{Outbound, scripted::ScriptedTransport},
@@ -184,7 +185,7 @@ impl World {
     /// Adds a connection.
     async fn connect(&mut self, name: &str, url: &str, rules: Vec<Rule>) -> (ConnectionId, DestinationId) {
         let command = Command::CreateConnection(new_connection(name, url, rules));
-        let applied = self.handle.apply(command).await.unwrap();
+        let applied = self.handle.apply(command, Author::Gateway).await.unwrap();
         let connection = applied.changed.iter().find_map(|item| match item {
             ConfigItem::Connection(connection) => Some(connection.clone()),
             _ => None,
@@ -293,7 +294,7 @@ impl World {
     }
 
     async fn apply(&self, command: Command) -> Applied {
-        self.handle.apply(command).await.unwrap()
+        self.handle.apply(command, Author::Gateway).await.unwrap()
     }
 
     /// The public status.

@@ -51,6 +51,7 @@ use crate::{
     transport::egress::EgressPolicy,
     transport::resolver::{Resolver, ResolverOptions},
     web::{
+        auth::Gate,
         body::Pace,
         client_ip::TrustedProxies,
         ingest::{self, IngestState, RejectionAnswers},
@@ -125,6 +126,11 @@ impl Application {
             ingress_url: ingress_url.clone(),
             stopping: Arc::clone(&stopping),
             rejections,
+            gate: Gate::new(
+                TrustedProxies::new(settings.ingress.trusted_proxies.clone()),
+                &api_url,
+                api.tls().is_some(),
+            ),
         });
         let capacity = connections.of_api(api.workers);
         let api = api_listener.serve(capacity, pulse.clone(), move |app| routes::configure(app, state.clone()))?;

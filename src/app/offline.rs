@@ -8,11 +8,12 @@ use super::{keys, store_options};
 use crate::{
     clock::{Clock, SystemClock},
     config::Settings,
-    domain::ConfigItem,
+    domain::{ConfigItem, Scope},
     store::{
         Store,
         local::{self, LocalOptions, LocalStore, journal},
     },
+    web::auth::{KEY_PREFIX, secret_text},
 };
 
 /// What `check` found.
@@ -76,12 +77,13 @@ pub fn rebuild(settings: &Settings, salvage: bool) -> anyhow::Result<String> {
 /// # Errors
 ///
 /// When the directory is in use or the key cannot be stored.
-pub fn new_key(settings: &Settings, label: &str) -> anyhow::Result<String> {
+pub fn new_key(settings: &Settings, label: &str, scope: Scope) -> anyhow::Result<String> {
     local::expect_data(&settings.data.dir)?;
     let store = LocalStore::open(store_options(settings), Arc::new(SystemClock))?;
-    let key = keys::random_text("hgk_")?;
-    let item = ConfigItem::ApiKey(keys::api_key(&key, label, SystemClock.now())?);
-    store.put_config(vec![item]).wait().context("the key cannot be stored")?;
+    let (key, now) = (secret_text(KEY_PREFIX)?, SystemClock.now());
+    let items = vec![ConfigItem::ApiKey(keys::api_key(&key, label, scope, now)?)];
+    let audit = keys::audit(&store.configuration(), &items, "key.create", now)?;
+    store.put_config_with(items, vec![audit]).wait().context("the key cannot be stored")?;
     store.close();
     Ok(key.expose().to_owned())
 }

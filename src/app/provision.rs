@@ -8,11 +8,12 @@ use super::keys;
 use crate::{
     config::Settings,
     domain::{
-        ApiKey, ApiKeyId, ConfigItem, Configuration, Connection, ConnectionId, Destination, DestinationId,
-        DestinationKind, HttpMethod, Project, ProjectId, RetryRule, RetryStrategy, Rule, Secret, Source, SourceId,
-        SourceToken, Timestamp,
+        ApiKey, ConfigItem, Configuration, Connection, ConnectionId, Destination, DestinationId, DestinationKind,
+        HttpMethod, Project, ProjectId, RetryRule, RetryStrategy, Rule, Scope, Secret, Source, SourceId, SourceToken,
+        Timestamp,
     },
     store::Store,
+    web::auth::{KEY_PREFIX, secret_text},
 };
 
 /// How the owner learns of the API key that was made.
@@ -28,8 +29,6 @@ pub(super) enum Provisioned {
     WrittenKey(PathBuf),
 }
 
-/// The place of the key that the environment gives.
-const GIVEN_KEY: ApiKeyId = ApiKeyId::from_bits(1);
 /// The automatic retries of the first connection: after 30 s, then doubling, five times.
 const FIRST_RETRY: RetryRule = RetryRule {
     strategy: RetryStrategy::Exponential,
@@ -53,12 +52,13 @@ pub(super) fn provision(store: &dyn Store, settings: &Settings, now: Timestamp) 
     }
     items.extend(given_key(&configuration, settings.api_key.as_ref(), now).map(ConfigItem::ApiKey));
     if settings.api_key.is_none() && configuration.project.is_none() {
-        let key = keys::random_text("hgk_")?;
-        items.push(ConfigItem::ApiKey(keys::api_key(&key, "first start", now)?));
+        let key = secret_text(KEY_PREFIX)?;
+        items.push(ConfigItem::ApiKey(keys::api_key(&key, "first start", Scope::Admin, now)?));
         provisioned = hand_over(key, settings)?;
     }
     if !items.is_empty() {
-        store.put_config(items).wait().context("the first configuration cannot be stored")?;
+        let audit = keys::audit(&configuration, &items, "start", now)?;
+        store.put_config_with(items, vec![audit]).wait().context("the first configuration cannot be stored")?;
     }
     Ok(provisioned)
 }
@@ -68,18 +68,20 @@ pub(super) fn provision(store: &dyn Store, settings: &Settings, now: Timestamp) 
 fn given_key(configuration: &Configuration, given: Option<&Secret>, now: Timestamp) -> Option<ApiKey> {
     /// No text has this hash that anybody could find.
     const NOTHING: [u8; 32] = [0; 32];
-    let known = configuration.api_keys.get(&GIVEN_KEY);
-    let hash = given.map_or(NOTHING, keys::hash);
-    if known.map_or(NOTHING, |known| known.hash) == hash {
+    let id = ApiKey::OF_ENVIRONMENT;
+    let known = configuration.api_keys.get(&id);
+    let hash = given.map_or(NOTHING, |given| ApiKey::hash_of(given.expose().as_bytes()));
+    let (same, open) = known.map_or((hash == NOTHING, false), |known| (known.hash == hash, known.revoked_at.is_none()));
+    if same && open == given.is_some() {
         return None;
     }
     Some(ApiKey {
-        id: GIVEN_KEY,
+        id,
         label: "HOOKGATE_API_KEY".to_owned(),
         hash,
-        scope: crate::domain::Scope::Admin,
+        scope: Scope::Admin,
         previous: None,
-        revoked_at: None,
+        revoked_at: if given.is_some() { None } else { Some(now) },
         created_at: now,
         version: known.map_or(1, |known| known.version + 1),
     })
@@ -102,7 +104,7 @@ fn first_items(now: Timestamp) -> anyhow::Result<Vec<ConfigItem>> {
     let project = Project {
         id: ProjectId::from_parts(now, keys::random_bits()?),
         name: "hookgate".to_owned(),
-        signing_secret: keys::random_text("")?,
+        signing_secret: secret_text("")?,
         previous_secret: None,
         created_at: now,
         version: 1,

@@ -3,6 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+use subtle::{Choice, ConstantTimeEq};
+
 use super::{
     ApiKeyId, Connection, ConnectionId, Destination, DestinationId, ProjectId, Secret, Source, SourceId, SourceToken,
     Standing, Timestamp,
@@ -85,6 +88,26 @@ pub struct ApiKey {
     pub created_at: Timestamp,
     /// Counts its changes, from 1.
     pub version: u32,
+}
+
+impl ApiKey {
+    /// The place of the key that the environment gives: what it says changes at starts alone.
+    pub const OF_ENVIRONMENT: ApiKeyId = ApiKeyId::from_bits(1);
+
+    /// As [`hash`](Self::hash) has it.
+    #[must_use]
+    pub fn hash_of(text: &[u8]) -> [u8; 32] {
+        Sha256::digest(text).into()
+    }
+
+    /// Whether it is the key of a text, by its hash: as it is, or as it was until it ran out. Takes as long either way.
+    #[must_use]
+    pub fn is_of(&self, hash: &[u8; 32], now: Timestamp) -> Choice {
+        let previous = self.previous.as_ref().map_or(&self.hash, |previous| &previous.value);
+        let counts = self.previous.as_ref().is_some_and(|previous| now < previous.until);
+        let opens = Choice::from(u8::from(self.revoked_at.is_none()));
+        opens & (self.hash.ct_eq(hash) | (previous.ct_eq(hash) & Choice::from(u8::from(counts))))
+    }
 }
 
 /// One item, as it is put.
@@ -176,6 +199,22 @@ impl Configuration {
             ConfigItem::Destination(new) => self.destinations.get(&new.id).map_or(0, |item| item.version),
             ConfigItem::Connection(new) => self.connections.get(&new.id).map_or(0, |item| item.version),
             ConfigItem::ApiKey(new) => self.api_keys.get(&new.id).map_or(0, |item| item.version),
+        }
+    }
+
+    /// What is stored under this item's id.
+    #[must_use]
+    pub fn known(&self, item: &ConfigItem) -> Option<ConfigItem> {
+        match item {
+            ConfigItem::Project(_) => self.project.as_deref().cloned().map(ConfigItem::Project),
+            ConfigItem::Source(new) => self.sources.get(&new.id).map(|item| ConfigItem::Source(item.as_ref().clone())),
+            ConfigItem::Destination(new) => {
+                self.destinations.get(&new.id).map(|item| ConfigItem::Destination(item.as_ref().clone()))
+            }
+            ConfigItem::Connection(new) => {
+                self.connections.get(&new.id).map(|item| ConfigItem::Connection(item.as_ref().clone()))
+            }
+            ConfigItem::ApiKey(new) => self.api_keys.get(&new.id).map(|item| ConfigItem::ApiKey(item.as_ref().clone())),
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Pure: ids and the time are arguments, and whoever calls puts the items. The rules for names are the API's.
 
+pub use self::access::{AccessChange, KEYS_MAX, ROLL_DELAY_MS_MAX, free_text};
 use super::{
     ConfigItem, Configuration, ConnectionId, CustomResponse, DestinationAuth, DestinationId, HttpMethod, Project, Rule,
     SourceId, SourceToken, Timestamp,
@@ -132,6 +133,8 @@ pub enum Command {
     DisableDestination(DestinationId),
     /// Deletes its connections with it.
     DeleteDestination(DestinationId),
+    /// Changes keys or the signing secret.
+    Access(AccessChange),
 }
 
 /// Ids for what a command may create; drawn by whoever has dice, used or not.
@@ -250,6 +253,7 @@ pub fn decide(
         Command::EnableDestination(id) => switches::set_destination(configuration, id, now, None),
         Command::DisableDestination(id) => switches::set_destination(configuration, id, now, Some(now)),
         Command::DeleteDestination(id) => switches::delete_destination(configuration, id, now),
+        Command::Access(change) => access::decide(configuration, change, now),
     }
 }
 
@@ -279,6 +283,8 @@ fn rename(configuration: &Configuration, name: String) -> Result<Vec<ConfigItem>
     Ok(vec![ConfigItem::Project(Project { name, version, ..project.clone() })])
 }
 
+mod access;
+mod action;
 mod checks;
 mod connections;
 mod destinations;

@@ -57,7 +57,7 @@ impl ApiError {
             .with_header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"hookgate\""))
     }
 
-    /// 403: it is there, and it is switched off.
+    /// 403: it is there, and it is switched off or not for this key.
     pub fn forbidden(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "FORBIDDEN", message)
     }
@@ -104,6 +104,12 @@ impl ApiError {
     /// 422: readable, but not acceptable.
     pub fn unprocessable(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "UNPROCESSABLE_ENTITY", message)
+    }
+
+    /// 429: come again in so many seconds.
+    pub fn too_many_requests(message: impl Into<Cow<'static, str>>, seconds: u64) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_REQUESTS", message)
+            .with_header(RETRY_AFTER, HeaderValue::from(seconds))
     }
 
     /// 501: part of the API, and not built yet.

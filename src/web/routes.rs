@@ -1,6 +1,6 @@
 //! The API's routes: one table, put together from the resources' own, and one way through it for every request.
 //!
-//! Key, version, path, method, parameters, body: checked here in this order and once for all, so that every refusal
+//! Key, version, path, method, scope, parameters, body: checked here in this order and once for all, so that every refusal
 //! has the API's shape and nothing that was not let in is read.
 
 use std::{
@@ -16,7 +16,7 @@ use actix_web::{
 use bytes::Bytes;
 
 use super::{
-    auth,
+    auth::Gate,
     body::{self, Limits, Pace},
     error::{ApiError, quoted},
     later::{self, LATER},
@@ -52,6 +52,8 @@ pub struct ApiState {
     pub stopping: Arc<AtomicBool>,
     /// What sources refused and nobody recorded.
     pub rejections: Arc<Rejections>,
+    /// Who is let in.
+    pub gate: Gate,
 }
 
 /// Sets up an app of the API's listener: every request comes here.
@@ -75,14 +77,17 @@ async fn answer(request: &HttpRequest, payload: &mut Payload, state: &Data<ApiSt
         Err(error) => Err(error.clone()),
     };
     let is_open = matches!(&found, Ok((_, (route, _))) if route.scope.is_none());
-    if !is_open {
-        // Before anything is told about what is there.
-        auth::authorize(request.headers(), &state.query.configuration())?;
-    }
+    // Before anything is told about what is there.
+    let enter = || state.gate.enter(request, &state.query.configuration(), state.query.now());
+    let entered = if is_open { None } else { Some(enter()?) };
     let (version, (route, id)) = found?;
+    if let (Some(entered), Some(scope)) = (&entered, route.scope) {
+        entered.require(scope)?;
+    }
     let parameters = Parameters::parse(request.uri().query().unwrap_or_default(), !version.dated)?;
     let body = if method == "GET" { Bytes::new() } else { json_body(request, payload).await? };
-    let call = Call { route, state: Data::clone(state), version, id, parameters, body };
+    let (state, request) = (Data::clone(state), request.clone());
+    let call = Call { route, state, version, id, parameters, body, entered, request };
     (route.handler)(call).await
 }
 

@@ -96,7 +96,7 @@ async fn a_mock_destination_answers_inside() {
         kind: Some(DestinationType::MockApi),
         ..DestinationDraft::default()
     }));
-    let applied = world.handle.apply(Command::CreateConnection(new)).await.unwrap();
+    let applied = world.handle.apply(Command::CreateConnection(new), Author::Gateway).await.unwrap();
     let mock = applied.configuration.connections.values().find(|one| one.name.as_deref() == Some("mock")).unwrap();
     let id = world.ingest_for(mock.id, mock.destination_id).await;
     world.reached(Milestone::Settled(id)).await;
@@ -106,10 +106,14 @@ async fn a_mock_destination_answers_inside() {
 #[actix::test]
 async fn a_change_that_cannot_be_is_refused_and_one_that_cannot_be_kept_is_undone() {
     let mut world = World::new(vec![]).await;
-    let taken = world.handle.apply(Command::CreateConnection(new_connection("one", URL, vec![]))).await.unwrap_err();
+    let taken = world
+        .handle
+        .apply(Command::CreateConnection(new_connection("one", URL, vec![])), Author::Gateway)
+        .await
+        .unwrap_err();
     assert!(matches!(taken, ActionError::Config(_)), "{taken}");
     world.faulty.fail(Write::PutConfig, 1, StoreError::DiskFull { low_bytes: 1 });
-    let unkept = world.handle.apply(Command::Pause(world.connection)).await.unwrap_err();
+    let unkept = world.handle.apply(Command::Pause(world.connection), Author::Gateway).await.unwrap_err();
     assert!(matches!(unkept, ActionError::Store(_)), "{unkept}");
     let id = world.ingest().await;
     world.reached(Milestone::Settled(id)).await;

@@ -112,7 +112,7 @@ async fn a_connection_that_keeps_dying_is_quarantined_until_it_is_unpaused() {
 async fn a_directory_that_dies_is_rebuilt() {
     let mut world = World::new(vec![]).await;
     world.trap.dice_set.store(true, Ordering::Relaxed);
-    let refused = world.handle.apply(Command::Pause(world.connection)).await.unwrap_err();
+    let refused = world.handle.apply(Command::Pause(world.connection), Author::Gateway).await.unwrap_err();
     assert_eq!(refused, crate::actors::ActionError::Busy);
     world.pause().await;
     world.unpause().await;

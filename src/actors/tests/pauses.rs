@@ -82,7 +82,7 @@ async fn a_pause_that_is_on_its_way_while_connections_are_started_holds_once_it_
     (world.connection, world.destination, world.source) = (connection, destination, before.source);
     world.faulty.hold();
     let handle = world.handle.clone();
-    let paused = actix::spawn(async move { handle.apply(Command::Pause(connection)).await });
+    let paused = actix::spawn(async move { handle.apply(Command::Pause(connection), Author::Gateway).await });
     world.until("on its way", |world| world.faulty.held() == 1).await;
     world.faulty.set_rebuilding(false);
     world.reached(Milestone::Refilled(connection)).await;

@@ -106,7 +106,7 @@ async fn a_connection_that_is_disabled_leaves_nothing_to_resume() {
     world.transport.script(URL, [Script::Hang]);
     world.ingest().await;
     world.until("in flight", |world| world.snapshot().in_flight == 1).await;
-    world.handle.apply(Command::DisableConnection(world.connection)).await.unwrap();
+    world.handle.apply(Command::DisableConnection(world.connection), Author::Gateway).await.unwrap();
     let world = world.reborn(4).await;
     assert_eq!(world.handle.drain(Duration::from_secs(1)).await.unfinished, 0);
     world.faulty.close();

@@ -178,7 +178,7 @@ async fn deleting_a_destination_ends_all_its_connections() {
 async fn a_disabling_that_cannot_be_kept_is_undone() {
     let mut world = World::new(vec![]).await;
     world.faulty.fail(Write::PutConfig, 1, StoreError::DiskFull { low_bytes: 1 });
-    let unkept = world.handle.apply(Command::DisableDestination(world.destination)).await.unwrap_err();
+    let unkept = world.handle.apply(Command::DisableDestination(world.destination), Author::Gateway).await.unwrap_err();
     assert!(matches!(unkept, ActionError::Store(_)), "{unkept}");
     let id = world.ingest().await;
     world.reached(Milestone::Settled(id)).await;

@@ -27,7 +27,7 @@ async fn connections_on_arbiters_deliver_everything_once() {
     let mut source_id = SourceId::from_bits(0);
     for n in 0..CONNECTIONS {
         let new = new_connection(&format!("c{n}"), "https://a.example/", vec![]);
-        let applied = handle.apply(Command::CreateConnection(new)).await.unwrap();
+        let applied = handle.apply(Command::CreateConnection(new), Author::Gateway).await.unwrap();
         let connection = applied.changed.iter().find_map(|item| match item {
             ConfigItem::Connection(connection) => Some(connection.clone()),
             _ => None,

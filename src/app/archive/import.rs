@@ -8,11 +8,12 @@ use std::{
 
 use super::{ArchiveError, FORMAT, Head, Line, history::History};
 use crate::{
-    app::{keys, store_options},
+    app::store_options,
     clock::{Clock, SystemClock},
     config::Settings,
     domain::{ConfigItem, Configuration, EventId, Timestamp},
     store::local::import::Importer,
+    web::auth::secret_text,
 };
 
 /// The longest line that is taken: the largest body there can be in base64, with what else belongs to an event.
@@ -107,7 +108,7 @@ impl Import {
                 if project.signing_secret.is_none() {
                     self.to_set.push("the signing secret: a new one was made, tell it to receivers".to_owned());
                 }
-                ConfigItem::Project(project.into_item(keys::random_text("")?))
+                ConfigItem::Project(project.into_item(secret_text("")?))
             }
             Line::Key(key) => ConfigItem::ApiKey(key.into()),
             Line::Source(source) => ConfigItem::Source(source.into()),

@@ -58,7 +58,7 @@ async fn put(call: Call, command: fn(ConnectionDraft) -> Command) -> Answer {
     call.parameters.check(&[], &[])?;
     let draft = drafts::connection(call.fields()?, call.version.profile)?;
     let name = draft.name.clone().flatten();
-    let applied = call.state.gateway.apply(command(draft)).await?;
+    let applied = call.apply(command(draft)).await?;
     let changed = applied.changed.iter().find_map(|item| match item {
         ConfigItem::Connection(connection) => Some(connection),
         ConfigItem::Project(_) | ConfigItem::Source(_) | ConfigItem::Destination(_) | ConfigItem::ApiKey(_) => None,
@@ -74,7 +74,7 @@ async fn update(call: Call) -> Answer {
     call.parameters.check(&[], &[])?;
     let id: ConnectionId = call.id()?;
     let draft = drafts::connection_update(call.fields()?)?;
-    let configuration = call.state.gateway.apply(Command::UpdateConnection(id, draft)).await?.configuration;
+    let configuration = call.apply(Command::UpdateConnection(id, draft)).await?.configuration;
     let connection = find(&configuration, id)?;
     Ok(ok(&shapes::connection(call.context(&configuration), &connection)))
 }
@@ -90,7 +90,7 @@ async fn one(call: Call) -> Answer {
 /// Pauses, disables and the like; the same answer when it was so already.
 async fn switch(call: Call, command: fn(ConnectionId) -> Command) -> Answer {
     let id = call.bare_id()?;
-    let applied = call.state.gateway.apply(command(id)).await?;
+    let applied = call.apply(command(id)).await?;
     let connection = find(&applied.configuration, id)?;
     let mut shape = shapes::connection(call.context(&applied.configuration), &connection);
     // Our addition: whoever asks for the hosted API's shapes gets those alone.
@@ -106,7 +106,7 @@ async fn switch(call: Call, command: fn(ConnectionId) -> Command) -> Answer {
 
 async fn delete(call: Call) -> Answer {
     let id = call.bare_id()?;
-    call.state.gateway.apply(Command::DeleteConnection(id)).await?;
+    call.apply(Command::DeleteConnection(id)).await?;
     Ok(ok_deleted(&id))
 }
 

@@ -51,7 +51,7 @@ async fn named(call: Call, command: fn(DestinationDraft) -> Command) -> Answer {
     call.parameters.check(&[], &[])?;
     let draft = drafts::destination(call.fields()?, call.version.profile)?;
     let name = draft.name.clone().unwrap_or_default();
-    let configuration = call.state.gateway.apply(command(draft)).await?.configuration;
+    let configuration = call.apply(command(draft)).await?.configuration;
     let destination = configuration.destination_named(&name);
     let destination = destination.ok_or_else(|| ApiError::internal("a destination is not there after it was put"))?;
     Ok(ok(&shapes::destination(call.context(&configuration), destination)))
@@ -61,7 +61,7 @@ async fn update(call: Call) -> Answer {
     call.parameters.check(&[], &[])?;
     let id: DestinationId = call.id()?;
     let draft = drafts::destination(call.fields()?, call.version.profile)?;
-    let configuration = call.state.gateway.apply(Command::UpdateDestination(id, draft)).await?.configuration;
+    let configuration = call.apply(Command::UpdateDestination(id, draft)).await?.configuration;
     let destination = find(&configuration, id)?;
     Ok(ok(&shapes::destination(call.context(&configuration), &destination)))
 }
@@ -80,7 +80,7 @@ async fn one(call: Call) -> Answer {
 /// Enables or disables; the same answer when it was so already.
 async fn switch(call: Call, command: fn(DestinationId) -> Command) -> Answer {
     let id = call.bare_id()?;
-    let applied = call.state.gateway.apply(command(id)).await?;
+    let applied = call.apply(command(id)).await?;
     let destination = find(&applied.configuration, id)?;
     Ok(ok(&shapes::destination(call.context(&applied.configuration), &destination)))
 }
@@ -88,7 +88,7 @@ async fn switch(call: Call, command: fn(DestinationId) -> Command) -> Answer {
 /// Takes its connections along.
 async fn delete(call: Call) -> Answer {
     let id = call.bare_id()?;
-    call.state.gateway.apply(Command::DeleteDestination(id)).await?;
+    call.apply(Command::DeleteDestination(id)).await?;
     Ok(ok_deleted(&id))
 }
 

@@ -10,12 +10,13 @@ pub mod sources;
 
 use std::{str::FromStr, sync::Arc};
 
-use actix_web::{HttpResponse, web::Data};
+use actix_web::{HttpRequest, HttpResponse, web::Data};
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
 
 use super::{
+    auth::Entered,
     error::ApiError,
     fields::Fields,
     parameters::Parameters,
@@ -23,8 +24,8 @@ use super::{
     routes::ApiState,
 };
 use crate::{
-    actors::ActionError,
-    domain::{Configuration, Event, EventStatus, Scope, Timestamp},
+    actors::{ActionError, Applied},
+    domain::{Configuration, Event, EventStatus, Scope, Timestamp, directory::Command, document::Author},
     query::{CursorKey, Page, PageQuery},
 };
 
@@ -208,12 +209,35 @@ pub struct Call {
     pub parameters: Parameters,
     /// The body; empty for `GET`.
     pub body: Bytes,
+    /// Whom it was let in for; `None` of routes that are open to everybody.
+    pub entered: Option<Entered>,
+    /// As it came, without its body.
+    pub request: HttpRequest,
 }
 
 impl Call {
     /// The configuration as it is now.
     pub fn configuration(&self) -> Arc<Configuration> {
         self.state.query.configuration()
+    }
+
+    /// Changes the configuration in the name of the key.
+    ///
+    /// # Errors
+    ///
+    /// As [`GatewayHandle::apply`](crate::actors::GatewayHandle::apply).
+    pub async fn apply(&self, command: Command) -> Result<Applied, ActionError> {
+        let author = self.entered.as_ref().map_or(Author::Gateway, Entered::author);
+        self.state.gateway.apply(command, author).await
+    }
+
+    /// Asks for a key that allows more than the route does.
+    ///
+    /// # Errors
+    ///
+    /// 403 naming the scope that is needed.
+    pub fn require(&self, scope: Scope) -> Result<(), ApiError> {
+        self.entered.as_ref().map_or(Ok(()), |entered| entered.require(scope))
     }
 
     /// The id in the path.
@@ -247,11 +271,11 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// 422 for another value.
+    /// 422 for another value; 403 for a key that may not see secrets.
     pub fn includes_auth(&self) -> Result<bool, ApiError> {
         match self.parameters.one("include")? {
             None => Ok(false),
-            Some("config.auth") => Ok(true),
+            Some("config.auth") => self.require(Scope::Admin).map(|()| true),
             Some(_) => Err(ApiError::unprocessable("`include` takes config.auth here")),
         }
     }

@@ -53,7 +53,7 @@ async fn named(call: Call, command: fn(SourceDraft) -> Command) -> Answer {
     call.parameters.check(&[], &[])?;
     let draft = drafts::source(call.fields()?)?;
     let name = draft.name.clone().unwrap_or_default();
-    let configuration = call.state.gateway.apply(command(draft)).await?.configuration;
+    let configuration = call.apply(command(draft)).await?.configuration;
     let source = configuration.source_named(&name);
     let source = source.ok_or_else(|| ApiError::internal("a source is not there after it was put"))?;
     Ok(ok(&shapes::source(call.context(&configuration), source)))
@@ -63,7 +63,7 @@ async fn update(call: Call) -> Answer {
     call.parameters.check(&[], &[])?;
     let id: SourceId = call.id()?;
     let draft = drafts::source(call.fields()?)?;
-    let configuration = call.state.gateway.apply(Command::UpdateSource(id, draft)).await?.configuration;
+    let configuration = call.apply(Command::UpdateSource(id, draft)).await?.configuration;
     let source = find(&configuration, id)?;
     Ok(ok(&shapes::source(call.context(&configuration), &source)))
 }
@@ -89,7 +89,7 @@ async fn one(call: Call) -> Answer {
 /// Enables or disables; the same answer when it was so already.
 async fn switch(call: Call, command: fn(SourceId) -> Command) -> Answer {
     let id = call.bare_id()?;
-    let applied = call.state.gateway.apply(command(id)).await?;
+    let applied = call.apply(command(id)).await?;
     let source = find(&applied.configuration, id)?;
     Ok(ok(&shapes::source(call.context(&applied.configuration), &source)))
 }
@@ -97,7 +97,7 @@ async fn switch(call: Call, command: fn(SourceId) -> Command) -> Answer {
 /// Takes its connections along.
 async fn delete(call: Call) -> Answer {
     let id = call.bare_id()?;
-    call.state.gateway.apply(Command::DeleteSource(id)).await?;
+    call.apply(Command::DeleteSource(id)).await?;
     Ok(ok_deleted(&id))
 }
 

@@ -27,6 +27,7 @@ use crate::{
     store::{Store, memory::MemoryStore},
     transport::awc::{AwcFactory, AwcOptions},
     web::{
+        auth::Gate,
         body::Pace,
         client_ip::TrustedProxies,
         ingest::{self, IngestState, RejectionAnswers},
@@ -127,7 +128,7 @@ pub(super) fn store() -> Arc<MemoryStore> {
                 version: 1,
             }),
             ConfigItem::ApiKey(ApiKey {
-                id: ApiKeyId::from_bits(1),
+                id: ApiKeyId::from_bits(2),
                 label: "test".to_owned(),
                 hash: Sha256::digest(KEY).into(),
                 scope: crate::domain::Scope::Admin,
@@ -222,6 +223,7 @@ pub(super) fn api_with(store: Arc<dyn Store>, milestones: Milestones, rejections
         ingress_url: "https://in.example/".to_owned(),
         stopping: Arc::default(),
         rejections,
+        gate: Gate::default(),
     });
     serve(move |app| routes::configure(app, Data::clone(&state)))
 }

@@ -206,13 +206,15 @@ async fn try_once(engine: Arc<Engine>, transport: Rc<dyn Transport>, job: Job, p
                 let message = format!("the destination \"{}\" has no url: set `config.url`", destination.name);
                 return no_answer(ErrorCode::MissingUrl, message);
             };
+            let (connection, now) = (configuration.connections.get(&job.connection), engine.now());
+            let project = configuration.project.as_ref();
             let sender = Sender {
-                signing_secret: configuration.project.as_ref().map(|project| &project.signing_secret),
+                signing_secret: project.map(|project| &project.signing_secret),
+                previous_secret: project.and_then(|project| project.previous_secret_at(now)),
                 header_prefix: &engine.settings.header_prefix,
                 api_url: &engine.settings.api_url,
                 timeout: engine.settings.timeout,
             };
-            let (connection, now) = (configuration.connections.get(&job.connection), engine.now());
             let rule = connection.and_then(|connection| connection.retry_rule());
             let attempt = Attempt {
                 event: job.event,

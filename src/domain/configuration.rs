@@ -28,6 +28,14 @@ pub struct Project {
     pub version: u32,
 }
 
+impl Project {
+    /// The secret that was rolled, as long as it signs.
+    #[must_use]
+    pub fn previous_secret_at(&self, now: Timestamp) -> Option<&Secret> {
+        self.previous_secret.as_ref().filter(|previous| now < previous.until).map(|previous| &previous.value)
+    }
+}
+
 /// What was rolled, and until when it still counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Previous<T> {

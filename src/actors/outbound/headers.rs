@@ -23,7 +23,7 @@ const WEBHOOK: [&str; 3] = ["webhook-id", "webhook-timestamp", "webhook-signatur
 /// What receivers use that drop repeated requests.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Room for what is added.
-const ADDED_MAX: usize = 18;
+const ADDED_MAX: usize = 19;
 
 pub(super) fn headers(
     request: &Request,
@@ -42,11 +42,14 @@ pub(super) fn headers(
     }
     if lacks_trio {
         let seconds = (attempt.at.ms() / 1000).to_string();
-        let signed = sender.signing_secret.map(|secret| webhook_signature(secret, &event, &seconds, &request.body));
+        // The standard's way to change a secret: a signature for each, with a space between them.
+        let secrets = [sender.signing_secret, sender.previous_secret].into_iter().flatten();
+        let signed = secrets.map(|secret| webhook_signature(secret, &event, &seconds, &request.body));
+        let signed: Vec<String> = signed.collect();
         add(WEBHOOK[0], event.clone());
         add(WEBHOOK[1], seconds);
-        if let Some(signed) = signed {
-            add(WEBHOOK[2], signed);
+        if !signed.is_empty() {
+            add(WEBHOOK[2], signed.join(" "));
         }
     }
     ours(request, event, attempt, sender, &mut headers);
@@ -99,6 +102,9 @@ fn ours(
     }
     if let Some(secret) = sender.signing_secret {
         add("signature", signature(secret, &request.body));
+    }
+    if let Some(secret) = sender.previous_secret {
+        add("signature-2", signature(secret, &request.body));
     }
 }
 

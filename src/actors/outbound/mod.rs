@@ -31,6 +31,8 @@ pub(crate) struct Attempt<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sender<'a> {
     pub(crate) signing_secret: Option<&'a Secret>,
+    /// The one before, as long as it signs beside it.
+    pub(crate) previous_secret: Option<&'a Secret>,
     /// Lower case.
     pub(crate) header_prefix: &'a str,
     /// The API's address without a slash at its end: events are shown behind it.

@@ -31,6 +31,7 @@ fn destination(url: &str) -> HttpDestination {
 
 const SENDER: Sender<'static> = Sender {
     signing_secret: None,
+    previous_secret: None,
     header_prefix: "x-hookgate-",
     api_url: "http://api.example",
     timeout: Duration::from_secs(1),
@@ -127,6 +128,19 @@ fn what_belongs_to_the_senders_connection_stays_behind() {
     for (name, value) in expected.into_iter().skip(2) {
         assert_eq!(header(&sent, name), [value]);
     }
+}
+
+#[test]
+fn while_a_secret_is_rolled_both_sign() {
+    let (request, to) = (request("", None, &[]), destination("https://a.example/"));
+    let (new, old) = (Secret::new("new"), Secret::new("old"));
+    let sender = Sender { signing_secret: Some(&new), previous_secret: Some(&old), ..SENDER };
+    let sent = outbound(&request, ("https://a.example/", &to), &attempt(&request), &sender).unwrap();
+    assert_eq!(header(&sent, "x-hookgate-signature"), [signature(&new, b"{}")]);
+    assert_eq!(header(&sent, "x-hookgate-signature-2"), [signature(&old, b"{}")]);
+    let event = request.id.event(0).to_string();
+    let both = [&new, &old].map(|secret| webhook_signature(secret, &event, "1700000000", b"{}")).join(" ");
+    assert_eq!(header(&sent, "webhook-signature"), [both]);
 }
 
 #[test]

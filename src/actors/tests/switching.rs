@@ -3,8 +3,8 @@
 use super::*;
 use crate::{
     actors::ActionError,
-    domain::{AttemptStatus, AttemptTrigger, BulkId, SwitchedOff},
-    store::{StoreError, faulty::Write},
+    domain::{ApiKeyId, AttemptStatus, AttemptTrigger, BulkId, Document, Family, SwitchedOff},
+    store::{DocumentStretch, StoreError, faulty::Write},
     transport::scripted::Script,
 };
 
@@ -203,4 +203,24 @@ async fn what_was_for_a_destination_that_its_connection_left_is_not_sent_there_o
     world.reached(Milestone::Settled(id)).await;
     assert_eq!(world.status(id), EventStatus::Failed);
     assert_eq!(world.sent().len(), 0);
+}
+
+#[actix::test]
+async fn each_change_is_written_down_with_who_made_it_and_one_that_failed_is_not() {
+    let world = World::new(vec![]).await;
+    let author = Author::Key { id: ApiKeyId::from_bits(5), label: "desk".to_owned() };
+    world.handle.apply(Command::Pause(world.connection), author.clone()).await.unwrap();
+    world.handle.apply(Command::Pause(world.connection), author.clone()).await.unwrap();
+    world.faulty.fail(Write::PutConfig, 1, StoreError::Conflict);
+    world.handle.apply(Command::Unpause(world.connection), author.clone()).await.unwrap_err();
+    let all = DocumentStretch { descending: true, after: None, limit: 10 };
+    let audits = world.memory.documents(Family::Audit, all).unwrap();
+    let [Document::Audit(paused), Document::Audit(created)] = audits.as_slice() else { panic!("{audits:?}") };
+    assert_eq!((paused.action.as_str(), &paused.author), ("connection.pause", &author));
+    assert_eq!((created.action.as_str(), &created.author), ("connection.create", &Author::Gateway));
+    let [(Some(ConfigItem::Connection(before)), ConfigItem::Connection(after))] = paused.changes.as_slice() else {
+        panic!("{paused:?}")
+    };
+    assert_eq!((before.paused_at, after.paused_at), (None, Some(T0)));
+    assert!(created.changes.len() == 3 && created.changes.iter().all(|(before, _)| before.is_none()));
 }

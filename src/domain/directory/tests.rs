@@ -1,5 +1,6 @@
 //! Each command once as it should be, and each way of getting it wrong.
 
+mod access;
 mod changing;
 mod switching;
 

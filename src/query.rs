@@ -2,19 +2,25 @@
 //!
 //! Reads of the store block, so each runs on a blocking thread. Never changes anything.
 
+pub mod events;
+pub mod histogram;
 pub mod requests;
 
 use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
-pub use crate::store::{EventFilter, StoreError, StoredAttempt};
+pub use crate::store::{
+    EventFilter, StoreError, StoredAttempt,
+    query::{Moment, Optional},
+};
 use crate::{
     clock::Clock,
     domain::{
-        AttemptId, AttemptRecord, AttemptSummary, Configuration, Event, EventId, NextTry, Request, Seq, Timestamp,
+        AttemptId, AttemptRecord, AttemptResult, AttemptStatus, AttemptSummary, AttemptTrigger, Configuration,
+        ErrorCode, Event, EventId, NextTry, Timestamp,
     },
-    store::{EventKey, EventOrder, PageRequest, Store},
+    store::Store,
 };
 
 /// Where a page begins.
@@ -92,27 +98,17 @@ pub trait CursorKey: Sized {
     fn encode(&self) -> String;
     /// Reads a cursor; `None` when it is not one of ours, or one of another list.
     fn decode(text: &str) -> Option<Self>;
+    /// Which of its list's orders it belongs to, counted from the usual one.
+    fn order(&self) -> usize {
+        0
+    }
 }
 
-/// First bytes of cursors, so that one of another list is refused.
-const EVENTS: u8 = 1;
+/// First byte of cursors, so that one of another list is refused.
 const ATTEMPTS: u8 = 2;
 
 fn cursor_bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
     URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
-}
-
-impl CursorKey for Seq {
-    fn encode(&self) -> String {
-        let mut bytes = [EVENTS; 9];
-        bytes[1..].copy_from_slice(&self.to_be_bytes());
-        URL_SAFE_NO_PAD.encode(bytes)
-    }
-
-    fn decode(text: &str) -> Option<Self> {
-        let [EVENTS, seq @ ..] = cursor_bytes::<9>(text)? else { return None };
-        Some(Self::from_be_bytes(seq))
-    }
 }
 
 impl CursorKey for AttemptKey {
@@ -132,7 +128,7 @@ impl CursorKey for AttemptKey {
     }
 }
 
-/// Answers questions about events and attempts; those about requests are in [`requests`].
+/// Answers questions about attempts; those about events are in [`events`], those about requests in [`requests`].
 #[derive(Clone)]
 pub struct Query {
     store: Arc<dyn Store>,
@@ -185,82 +181,24 @@ impl Query {
         done.unwrap_or_else(|_| Err(StoreError::Io("a reading thread died".to_owned())))
     }
 
-    /// A page of events.
-    ///
-    /// # Errors
-    ///
-    /// As [`Store::events`].
-    pub async fn events(&self, filter: EventFilter, page: PageQuery<Seq>) -> Result<Page<Event, Seq>, StoreError> {
-        if page.limit == 0 {
-            return Ok(Page { items: vec![], next: None, prev: None });
-        }
-        let now = self.now();
-        self.blocking(move |store| {
-            let place = |seq| Some(EventKey::at_seq(seq));
-            let (backwards, after) = match page.start {
-                Start::First => (false, None),
-                Start::After(seq) => (false, place(seq)),
-                Start::Before(seq) => (true, place(seq)),
-            };
-            let descending = page.descending != backwards;
-            let request = PageRequest { order: EventOrder::Created, descending, after, limit: page.limit };
-            let found = store.events(&filter, &request, now)?;
-            let mut events: Vec<Event> = found.events.into_iter().map(|kept| kept.event).collect();
-            if backwards {
-                events.reverse();
-            }
-            Ok(with_keys(events, |event| event.seq, page.start, found.more))
-        })
-        .await
-    }
-
-    /// One event and its request; no request when its bytes are damaged.
-    ///
-    /// # Errors
-    ///
-    /// As [`Store::event`].
-    pub async fn event(&self, id: EventId) -> Result<(Event, Option<Request>), StoreError> {
-        self.blocking(move |store| {
-            let mut found = store.event(id)?;
-            let mut request = store.request(found.payload_ref);
-            // Retention may have moved it between the two readings.
-            if request == Err(StoreError::NotFound) {
-                found = store.event(id)?;
-                request = store.request(found.payload_ref);
-            }
-            match request {
-                Ok(request) => Ok((found.event, Some(request))),
-                Err(StoreError::NotFound | StoreError::Damaged(_)) => Ok((found.event, None)),
-                Err(error) => Err(error),
-            }
-        })
-        .await
-    }
-
-    /// A page of the attempts of some events; events that are not there have none. With `next`, the one that comes
-    /// next is among them.
+    /// A page of attempts; events and attempts that are not there have none. With `next`, the one that comes next is among
+    /// them.
     ///
     /// # Errors
     ///
     /// As [`Store::event`].
     pub async fn attempts(
         &self,
-        events: Vec<EventId>,
+        filter: AttemptFilter,
         page: PageQuery<AttemptKey>,
         next: bool,
     ) -> Result<Page<AttemptRow, AttemptKey>, StoreError> {
         let now = self.now();
         self.blocking(move |store| {
             let mut found = Vec::new();
-            for id in events {
-                match store.event(id) {
-                    Ok(row) => {
-                        let planned = if next { next_of(store, &row.event, now) } else { None };
-                        found.extend(places_of(&Arc::new(row.event), planned));
-                    }
-                    Err(StoreError::NotFound) => {}
-                    Err(error) => return Err(error),
-                }
+            for event in filter.events_of(store)? {
+                let planned = if next { next_of(store, &event, now) } else { None };
+                found.extend(places_of(&Arc::new(event), planned).into_iter().filter(|place| filter.matches(place)));
             }
             let page = page_of(found, |place| place.key, page);
             let items = page.items.into_iter().map(|place| row_at(store, place)).collect::<Result<_, _>>()?;
@@ -280,6 +218,65 @@ impl Query {
     }
 }
 
+/// Which attempts. Empty lists and `None` do not restrict; what is given must all hold.
+#[derive(Debug, Clone, Default)]
+pub struct AttemptFilter {
+    /// Of any of these events. Without them and without `ids` there are none: attempts are found through their events.
+    pub events: Vec<EventId>,
+    /// Any of these.
+    pub ids: Vec<AttemptId>,
+    /// Counted in any of these ways, in the API's words.
+    pub statuses: Vec<&'static str>,
+    /// Caused by any of these.
+    pub triggers: Vec<AttemptTrigger>,
+    /// With any of these errors.
+    pub errors: Optional<ErrorCode>,
+    /// HTTP status, in any of these closed ranges.
+    pub response_statuses: Optional<(u16, u16)>,
+}
+
+impl AttemptFilter {
+    /// The events that have any.
+    fn events_of(&self, store: &dyn Store) -> Result<Vec<Event>, StoreError> {
+        let found: Vec<Result<Event, StoreError>> = if self.ids.is_empty() {
+            self.events.iter().map(|id| store.event(*id).map(|kept| kept.event)).collect()
+        } else {
+            self.ids.iter().map(|id| store.attempt(*id).map(|stored| stored.event)).collect()
+        };
+        let mut events: Vec<Event> = Vec::new();
+        for event in found {
+            match event {
+                Ok(event) if events.iter().any(|other| other.seq == event.seq) => {}
+                Ok(event) if self.events.is_empty() || self.events.contains(&event.id()) => events.push(event),
+                Ok(_) | Err(StoreError::NotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(events)
+    }
+
+    fn matches(&self, place: &AttemptPlace) -> bool {
+        let (status, trigger, result) = match place.next {
+            Some(next) if next.cancelled => (AttemptStatus::Cancelled.as_str(), next.trigger, None),
+            Some(next) => (PENDING, next.trigger, None),
+            None => match place.summary() {
+                Some(made) => (made.status.as_str(), made.trigger, Some(made.result)),
+                None => return false,
+            },
+        };
+        (self.ids.is_empty() || self.ids.contains(&place.key.1))
+            && (self.statuses.is_empty() || self.statuses.contains(&status))
+            && (self.triggers.is_empty() || self.triggers.contains(&trigger))
+            && self.errors.matches(result.and_then(AttemptResult::error), |one, error| *one == error)
+            && self
+                .response_statuses
+                .matches(result.and_then(AttemptResult::status), |(low, high), status| (*low..=*high).contains(&status))
+    }
+}
+
+/// How an attempt is shown that was not made yet.
+pub const PENDING: &str = "PENDING";
+
 /// The place of an attempt in a list; `Some` of the one that comes next.
 #[derive(Clone)]
 struct AttemptPlace {
@@ -287,6 +284,12 @@ struct AttemptPlace {
     number: u32,
     next: Option<NextTry>,
     key: AttemptKey,
+}
+
+impl AttemptPlace {
+    fn summary(&self) -> Option<AttemptSummary> {
+        self.event.attempts.get(usize::try_from(self.number).ok()?.checked_sub(1)?).copied()
+    }
 }
 
 fn places_of(event: &Arc<Event>, next: Option<NextTry>) -> Vec<AttemptPlace> {
@@ -381,21 +384,22 @@ fn with_keys<T, K: Copy>(items: Vec<T>, key: impl Fn(&T) -> K, start: Start<K>, 
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{events::EventPlace, *};
+    use crate::store::{EventKey, EventOrder};
 
     proptest! {
         #[test]
         fn a_cursor_is_read_back_and_by_its_own_list_only(seq: u64, at: i64, bits: u128) {
             let key: AttemptKey = (Timestamp::from_ms(at), AttemptId::from_bits(bits));
-            prop_assert_eq!(Seq::decode(&CursorKey::encode(&seq)), Some(seq));
+            let place = EventPlace { order: EventOrder::Created, key: EventKey::at_seq(seq) };
             prop_assert_eq!(AttemptKey::decode(&CursorKey::encode(&key)), Some(key));
-            prop_assert_eq!(AttemptKey::decode(&CursorKey::encode(&seq)), None);
-            prop_assert_eq!(Seq::decode(&CursorKey::encode(&key)), None);
+            prop_assert_eq!(AttemptKey::decode(&place.encode()), None);
+            prop_assert_eq!(EventPlace::decode(&CursorKey::encode(&key)), None);
         }
 
         #[test]
         fn any_text_is_a_cursor_or_not_but_never_a_panic(text: String) {
-            Seq::decode(&text);
+            EventPlace::decode(&text);
             AttemptKey::decode(&text);
         }
     }

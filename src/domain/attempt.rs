@@ -20,6 +20,15 @@ pub enum AttemptTrigger {
 }
 
 impl AttemptTrigger {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Initial, Self::Automatic, Self::Manual, Self::BulkRetry, Self::Unpause];
+
+    /// Reads the API's word.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|trigger| trigger.as_str() == text)
+    }
+
     /// The API's word.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -66,6 +66,17 @@ impl ErrorCode {
         self.row().2
     }
 
+    /// All, in the order of their numbers.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::TABLE.into_iter().map(|row| row.0)
+    }
+
+    /// Reads the API's word.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::TABLE.into_iter().find(|row| row.2 == text).map(|row| row.0)
+    }
+
     /// Its number on disk, from 1.
     #[must_use]
     pub fn number(self) -> u8 {

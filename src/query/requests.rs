@@ -1,16 +1,31 @@
 //! Questions about requests: what arrived, what became of it, who made no event of it.
 
+use std::sync::Arc;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use super::{CursorKey, Page, PageQuery, Query, Start, cursor_bytes, page_of, with_keys};
+use super::{
+    CursorKey, Page, PageQuery, Query, Start, cursor_bytes,
+    events::{DATA_BYTES_MAX, readable},
+    page_of, with_keys,
+};
 pub use crate::store::{KeptRequest, RequestContent, RequestFilter, RequestSummary};
 use crate::{
-    domain::{Event, Ignored, IgnoredEventId, RequestId, Seq, Timestamp},
-    store::{EventFilter, PayloadRef, RequestStretch, Store, StoreError},
+    domain::{Ignored, IgnoredEventId, Request, RequestId, Timestamp},
+    store::{PayloadRef, RequestStretch, Store, StoreError},
 };
 
 /// The order of requests: that of their commit.
 pub type RequestKey = PayloadRef;
+
+/// A request, and what arrived where that was asked for; an error when its bytes are damaged, erased or gone.
+#[derive(Debug, Clone)]
+pub struct RequestRow {
+    /// As lists show it.
+    pub summary: RequestSummary,
+    /// What arrived.
+    pub data: Option<Result<Arc<Request>, StoreError>>,
+}
 
 /// A connection that made no event of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +79,7 @@ impl CursorKey for IgnoredKey {
 }
 
 impl Query {
-    /// A page of requests.
+    /// A page of requests, with what arrived where that is asked for.
     ///
     /// # Errors
     ///
@@ -73,7 +88,8 @@ impl Query {
         &self,
         filter: RequestFilter,
         page: PageQuery<RequestKey>,
-    ) -> Result<Page<RequestSummary, RequestKey>, StoreError> {
+        with_data: bool,
+    ) -> Result<Page<RequestRow, RequestKey>, StoreError> {
         if page.limit == 0 {
             return Ok(Page { items: vec![], next: None, prev: None });
         }
@@ -84,13 +100,23 @@ impl Query {
                 Start::Before(key) => (true, Some(key)),
             };
             let stretch = RequestStretch { descending: page.descending != backwards, after, limit: page.limit };
-            let mut found = store.requests(&filter, &stretch)?;
+            let found = store.requests(&filter, &stretch)?;
+            let (mut rows, cut) = rows(store, found.requests, with_data)?;
             if backwards {
-                found.requests.reverse();
+                rows.reverse();
             }
-            Ok(with_keys(found.requests, |request| request.payload_ref, page.start, found.more))
+            Ok(with_keys(rows, |row| row.summary.payload_ref, page.start, found.more || cut))
         })
         .await
+    }
+
+    /// How many requests match.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::count_requests`].
+    pub async fn count_requests(&self, filter: RequestFilter) -> Result<u64, StoreError> {
+        self.blocking(move |store| store.count_requests(&filter)).await
     }
 
     /// One request with what is kept of it.
@@ -100,31 +126,6 @@ impl Query {
     /// As [`Store::request_by_id`].
     pub async fn request(&self, id: RequestId) -> Result<KeptRequest, StoreError> {
         self.blocking(move |store| store.request_by_id(id)).await
-    }
-
-    /// A page of the events of a request.
-    ///
-    /// # Errors
-    ///
-    /// As [`Store::request_by_id`].
-    pub async fn events_of(
-        &self,
-        id: RequestId,
-        filter: EventFilter,
-        page: PageQuery<Seq>,
-    ) -> Result<Page<Event, Seq>, StoreError> {
-        let now = self.now();
-        self.blocking(move |store| {
-            let configuration = store.configuration();
-            let mut events = match store.events_of(id) {
-                // It may be there all the same, and have become none.
-                Err(StoreError::NotFound) => store.request_by_id(id).map(|_| Vec::new())?,
-                found => found?,
-            };
-            events.retain(|event| filter.matches(event, configuration.standing(event.connection_id), now));
-            Ok(page_of(events, |event| event.seq, page))
-        })
-        .await
     }
 
     /// A page of the connections that made no event of a request; with `ids`, only these.
@@ -145,6 +146,22 @@ impl Query {
         })
         .await
     }
+}
+
+/// Adds what arrived; answers also whether the page was cut short for that.
+fn rows(store: &dyn Store, found: Vec<RequestSummary>, with_data: bool) -> Result<(Vec<RequestRow>, bool), StoreError> {
+    let (mut rows, mut bytes) = (Vec::with_capacity(found.len()), 0);
+    for summary in found {
+        let data = with_data.then(|| readable(store.request(summary.payload_ref).map(Arc::new))).transpose()?;
+        if let Some(Ok(request)) = &data {
+            bytes += request.body.len();
+        }
+        if bytes > DATA_BYTES_MAX && !rows.is_empty() {
+            return Ok((rows, true));
+        }
+        rows.push(RequestRow { summary, data });
+    }
+    Ok((rows, false))
 }
 
 fn ignored_events(store: &dyn Store, id: RequestId) -> Result<Vec<IgnoredEvent>, StoreError> {
@@ -170,6 +187,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::query::events::{EventKey, EventOrder, EventPlace};
 
     proptest! {
         #[test]
@@ -179,7 +197,8 @@ mod tests {
             prop_assert_eq!(IgnoredKey::decode(&ignored.encode()), Some(ignored));
             prop_assert_eq!(RequestKey::decode(&ignored.encode()), None);
             prop_assert_eq!(IgnoredKey::decode(&request.encode()), None);
-            prop_assert_eq!(RequestKey::decode(&CursorKey::encode(&segment)), None);
+            let event = EventPlace { order: EventOrder::Created, key: EventKey::at_seq(segment) };
+            prop_assert_eq!(RequestKey::decode(&event.encode()), None);
         }
 
         #[test]

@@ -111,7 +111,7 @@ fn one_of<T: PartialEq>(any_of: &[T], value: T) -> bool {
 }
 
 /// In which order a page is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum EventOrder {
     /// By (`created_at`, seq), which is the order of seq.
     #[default]

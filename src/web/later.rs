@@ -52,8 +52,6 @@ pub const LATER: &[(&str, &[&str])] = &[
     ("/connections/count", &["GET"]),
     ("/destinations", &["GET"]),
     ("/destinations/count", &["GET"]),
-    ("/events/{id}/mute", &["PUT"]),
-    ("/events/{id}/raw_body", &["GET"]),
     ("/events/{id}/replay", &["POST"]),
     ("/integrations", &["GET", "POST"]),
     ("/integrations/{id}", &["DELETE", "GET", "PUT"]),

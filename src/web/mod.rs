@@ -14,6 +14,7 @@ pub mod client_ip;
 pub mod drafts;
 pub mod error;
 pub mod fields;
+pub mod filters;
 pub mod ingest;
 pub mod later;
 pub mod parameters;

@@ -85,6 +85,10 @@ async fn answer(request: &HttpRequest, payload: &mut Payload, state: &Data<ApiSt
         entered.require(scope)?;
     }
     let parameters = Parameters::parse(request.uri().query().unwrap_or_default(), !version.dated)?;
+    // Balancers add what they like to an open path.
+    if route.scope.is_some() {
+        parameters.check(route.query)?;
+    }
     let body = if method == "GET" { Bytes::new() } else { json_body(request, payload).await? };
     let (state, request) = (Data::clone(state), request.clone());
     let call = Call { route, state, version, id, parameters, body, entered, request };

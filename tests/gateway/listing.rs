@@ -105,15 +105,6 @@ fn an_attempt_tells_what_came_back() {
 }
 
 #[test]
-fn a_filter_that_comes_later_says_so_instead_of_being_ignored() {
-    let gateway = TestGateway::start();
-    for query in ["id=evt_x", "response_status=500", "body[a]=1", "search_term=abc"] {
-        let answer = gateway.call("GET", &format!("/events?{query}"), None);
-        assert_eq!((answer.status, &answer.json()["code"]), (501, &json!("NOT_IMPLEMENTED")), "{query}");
-    }
-}
-
-#[test]
 fn a_query_that_makes_no_sense_is_refused() {
     let gateway = TestGateway::start();
     for query in

@@ -13,7 +13,11 @@ pub use self::v2025_07_01::{ignored_event, raw_body};
 use super::error::{ApiError, quoted};
 use crate::{
     domain::{Configuration, Connection, Destination, Event, Request, Source, Timestamp},
-    query::{AttemptRow, requests::RequestSummary},
+    query::{
+        AttemptRow,
+        events::EventRow,
+        requests::{RequestRow, RequestSummary},
+    },
 };
 
 /// A set of wire shapes, in the order in which they came.
@@ -148,6 +152,12 @@ pub fn request(context: Context<'_>, of: &RequestSummary) -> Value {
     context.adapted(v2025_07_01::request(context, of), v2024_03_01::request, same)
 }
 
+/// A request, with its data where that was read.
+#[must_use]
+pub fn request_row(context: Context<'_>, of: &RequestRow) -> Value {
+    context.adapted(v2025_07_01::request_row(context, of), v2024_03_01::request, same)
+}
+
 /// A request with its data; null where its bytes are damaged or gone.
 #[must_use]
 pub fn request_with_data(context: Context<'_>, of: &RequestSummary, data: Option<&Request>) -> Value {
@@ -160,11 +170,10 @@ pub fn event(context: Context<'_>, of: &Event) -> Value {
     context.adapted(v2025_07_01::event(context, of), v2024_03_01::event, v2026_09_01::event)
 }
 
-/// An event with the data of its request; null where its bytes are damaged.
+/// An event, with the data of its request where that was read; null where its bytes are damaged, erased or gone.
 #[must_use]
-pub fn event_with_data(context: Context<'_>, of: &Event, request: Option<&Request>) -> Value {
-    let shape = v2025_07_01::event_with_data(context, of, request);
-    context.adapted(shape, v2024_03_01::event, v2026_09_01::event)
+pub fn event_row(context: Context<'_>, of: &EventRow) -> Value {
+    context.adapted(v2025_07_01::event_row(context, of), v2024_03_01::event, v2026_09_01::event)
 }
 
 /// What a retry is answered with: the event, and in the oldest version also the attempt that was asked for.

@@ -55,7 +55,6 @@ pub const ROUTES: &[Route] = &[
 
 /// Makes a connection, or changes the one of that name.
 async fn put(call: Call, command: fn(ConnectionDraft) -> Command) -> Answer {
-    call.parameters.check(&[], &[])?;
     let draft = drafts::connection(call.fields()?, call.version.profile)?;
     let name = draft.name.clone().flatten();
     let applied = call.apply(command(draft)).await?;
@@ -71,7 +70,6 @@ async fn put(call: Call, command: fn(ConnectionDraft) -> Command) -> Answer {
 }
 
 async fn update(call: Call) -> Answer {
-    call.parameters.check(&[], &[])?;
     let id: ConnectionId = call.id()?;
     let draft = drafts::connection_update(call.fields()?)?;
     let configuration = call.apply(Command::UpdateConnection(id, draft)).await?.configuration;
@@ -81,7 +79,6 @@ async fn update(call: Call) -> Answer {
 
 #[expect(clippy::unused_async, reason = "handlers are")]
 async fn one(call: Call) -> Answer {
-    call.parameters.check(&[], &[])?;
     let configuration = call.configuration();
     let connection = find(&configuration, call.id()?)?;
     Ok(ok(&shapes::connection(call.context(&configuration), &connection)))

@@ -48,7 +48,6 @@ pub const ROUTES: &[Route] = &[
 
 /// Makes a destination, or changes the one of that name.
 async fn named(call: Call, command: fn(DestinationDraft) -> Command) -> Answer {
-    call.parameters.check(&[], &[])?;
     let draft = drafts::destination(call.fields()?, call.version.profile)?;
     let name = draft.name.clone().unwrap_or_default();
     let configuration = call.apply(command(draft)).await?.configuration;
@@ -58,7 +57,6 @@ async fn named(call: Call, command: fn(DestinationDraft) -> Command) -> Answer {
 }
 
 async fn update(call: Call) -> Answer {
-    call.parameters.check(&[], &[])?;
     let id: DestinationId = call.id()?;
     let draft = drafts::destination(call.fields()?, call.version.profile)?;
     let configuration = call.apply(Command::UpdateDestination(id, draft)).await?.configuration;
@@ -68,7 +66,6 @@ async fn update(call: Call) -> Answer {
 
 #[expect(clippy::unused_async, reason = "handlers are")]
 async fn one(call: Call) -> Answer {
-    call.parameters.check(&["include"], &[])?;
     let with_auth = call.includes_auth()?;
     let id: DestinationId = call.id()?;
     let configuration = call.configuration();

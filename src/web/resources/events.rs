@@ -1,93 +1,165 @@
-//! Events: lists and single ones, the manual retry, the cancellation.
+//! Events: lists, counts, histograms, single ones, the manual retry, the cancellation.
 
-use super::{Answer, Call, Route, ok, ok_deleted, ok_page, undeleted};
+use actix_web::HttpResponse;
+use serde_json::{Value, json};
+
+use super::{Answer, Call, Param, Route, Takes, joined, ok, ok_deleted, ok_models, pagination, undeleted};
 use crate::{
-    domain::{Event, EventId, EventStatus, Seq, delivery::Asked},
-    query::{EventFilter, PageQuery},
+    domain::{Event, EventId, delivery::Asked},
+    query::{
+        Page,
+        events::{EventOrder, EventPlace, EventRow, EventsAsked},
+        histogram::{BUCKETS_MAX, Granularity, HistogramError},
+    },
     web::{
         error::{ApiError, quoted},
-        parameters::Parameters,
+        filters::{EVENTS, event_filter},
+        parameters::{Parameters, paging},
         profiles::{self as shapes, Profile},
     },
 };
 
 /// What this resource answers to.
 pub const ROUTES: &[Route] = &[
-    Route::new("GET", "/events", |call| Box::pin(list(call))),
-    Route::new("GET", "/events/{id}", |call| Box::pin(one(call))),
-    Route::new("POST", "/events/{id}/retry", |call| Box::pin(retry(call))),
-    Route::new("PUT", "/events/{id}/cancel", |call| Box::pin(cancel(call))).since(Profile::V2025_07_01),
+    Route::new("GET", "/events", |call| Box::pin(list(call)))
+        .about("Events that match, a page at a time.")
+        .query(LIST)
+        .answers("EventPage"),
+    Route::new("GET", "/events/count", |call| Box::pin(count(call)))
+        .ours()
+        .about("How many events match.")
+        .query(&EVENTS)
+        .answers("Count"),
+    Route::new("GET", "/events/histogram", |call| Box::pin(histogram(call)))
+        .ours()
+        .about("How many of the events that match were created in each stretch of time.")
+        .query(HISTOGRAM)
+        .answers("Histogram"),
+    Route::new("GET", "/events/{id}", |call| Box::pin(one(call)))
+        .about("One event with the data that arrived.")
+        .query(&INCLUDE)
+        .answers("Event"),
+    Route::new("GET", "/events/{id}/raw_body", |call| Box::pin(raw_body(call)))
+        .about("The body of an event as text.")
+        .answers("RawBody"),
+    Route::new("POST", "/events/{id}/retry", |call| Box::pin(retry(call)))
+        .about("Sends an event once more, whatever its status.")
+        .takes("Nothing")
+        .answers("Event"),
+    Route::new("PUT", "/events/{id}/cancel", |call| Box::pin(cancel(call)))
+        .since(Profile::V2025_07_01)
+        .about("Gives up an event that is not settled yet.")
+        .takes("Nothing")
+        .answers("Event"),
+    Route::new("PUT", "/events/{id}/mute", |call| Box::pin(cancel(call)))
+        .about("The same as cancelling.")
+        .takes("Nothing")
+        .answers("Event"),
     Route::new("DELETE", "/events/{id}", |call| Box::pin(delete(call)))
+        .ours()
         .about("Deletes an event: what is pending is cancelled, and no list shows it any more; its attempts stay readable by their ids.")
         .answers("Deleted"),
 ];
 
-/// Parameters of the list.
-pub(super) const KNOWN: &[&str] = &["status", "webhook_id", "source_id", "destination_id", "created_at"];
-/// Parameters of the API's list that are not available yet.
-pub(super) const LATER: &[&str] = &[
-    "id",
-    "attempts",
-    "response_status",
-    "successful_at",
-    "error_code",
-    "cli_id",
-    "last_attempt_at",
-    "next_attempt_at",
-    "search_term",
-    "headers",
-    "body",
-    "parsed_query",
-    "path",
-    "cli_user_id",
-    "issue_id",
-    "event_data_id",
-    "bulk_retry_id",
-    "delivery_group",
-    "include",
-];
+/// `include=data`.
+pub(super) const INCLUDE: [Param; 1] =
+    [Param::new("include", Takes::Word(&["data"]), "what else to show: the data that arrived")];
+/// What the hosted API's own pages send along.
+const PROGRESSIVE: [Param; 1] = [Param::new("progressive", Takes::Flag, "taken and of no effect")];
+/// The orders of events, the usual one first.
+const ORDERS: [&str; 2] = ["created_at", "last_attempt_at"];
+/// Parameters of a list of events.
+pub(super) const LIST: &[Param] = &joined::<31>(&[&EVENTS, &paging(&ORDERS), &INCLUDE, &PROGRESSIVE]);
+const HISTOGRAM: &[Param] = &joined::<25>(&[
+    &EVENTS,
+    &[Param::new("granularity", Takes::Text, "width of a bucket, such as 5m, 1h or 1d; chosen by itself without one")],
+]);
 
 async fn list(call: Call) -> Answer {
-    call.parameters.check_list(KNOWN, LATER)?;
-    let filter = read_filter(&call.parameters)?;
-    let asked: PageQuery<Seq> = call.parameters.page()?;
-    let page = call.state.query.events(filter, asked).await?;
+    let asked = read_list(&call.parameters)?;
+    let page = call.state.query.events(asked.clone()).await?;
+    Ok(ok_events(&call, &asked, &page))
+}
+
+/// Reads what a list of events is asked for.
+pub(super) fn read_list(parameters: &Parameters) -> Result<EventsAsked, ApiError> {
+    refuse_contents(parameters)?;
+    parameters.flag("progressive")?;
+    let (order, page) = parameters.page_in::<EventPlace>(&ORDERS)?;
+    let order = [EventOrder::Created, EventOrder::LastAttempt][order];
+    Ok(EventsAsked { filter: event_filter(parameters)?, order, page, with_data: parameters.includes("data")? })
+}
+
+/// 200 with a page of events.
+pub(super) fn ok_events(call: &Call, asked: &EventsAsked, page: &Page<EventRow, EventPlace>) -> HttpResponse {
     let configuration = call.configuration();
     let context = call.context(&configuration);
-    Ok(ok_page(&asked, &page, |event| shapes::event(context, event)))
+    let models = page.items.iter().map(|row| shapes::event_row(context, row)).collect();
+    let order = match asked.order {
+        EventOrder::Created => ORDERS[0],
+        EventOrder::LastAttempt => ORDERS[1],
+    };
+    ok_models(pagination(order, &asked.page, page), models)
 }
 
-pub(super) fn read_filter(parameters: &Parameters) -> Result<EventFilter, ApiError> {
-    Ok(EventFilter {
-        statuses: parameters.many("status", |text| {
-            EventStatus::parse(text).ok_or_else(|| {
-                let known: Vec<&str> = EventStatus::ALL.iter().map(|status| status.as_str()).collect();
-                format!("{} is not one of {}", quoted(text), known.join(", "))
-            })
-        })?,
-        connections: parameters.many("webhook_id", read_id)?,
-        sources: parameters.many("source_id", read_id)?,
-        destinations: parameters.many("destination_id", read_id)?,
-        created: parameters.span("created_at")?,
-        ..EventFilter::default()
-    })
+fn refuse_contents(parameters: &Parameters) -> Result<(), ApiError> {
+    let contents = ["search_term", "headers", "body", "parsed_query", "path"];
+    match contents.into_iter().find(|name| parameters.has(name)) {
+        Some(name) => Err(ApiError::not_implemented(format!("the parameter `{name}` is not available yet"))),
+        None => Ok(()),
+    }
 }
 
-pub(super) fn read_id<Id: std::str::FromStr<Err = crate::domain::id::IdError>>(text: &str) -> Result<Id, String> {
-    text.parse().map_err(|error: crate::domain::id::IdError| error.to_string())
+async fn count(call: Call) -> Answer {
+    refuse_contents(&call.parameters)?;
+    let count = call.state.query.count_events(event_filter(&call.parameters)?).await?;
+    Ok(ok(&json!({ "count": count })))
+}
+
+async fn histogram(call: Call) -> Answer {
+    refuse_contents(&call.parameters)?;
+    let filter = event_filter(&call.parameters)?;
+    let granularity = match call.parameters.one("granularity")? {
+        None => None,
+        Some(text) => Some(Granularity::parse(text).ok_or_else(|| {
+            let why = format!("{} is not a number and one of s, m, h, d and w, such as 5m", quoted(text));
+            call.parameters.bad("granularity", &why)
+        })?),
+    };
+    let found = call.state.query.histogram(filter, granularity).await.map_err(|error| match error {
+        HistogramError::Store(error) => error.into(),
+        HistogramError::TooMany(buckets) => call.parameters.refusal(
+            "granularity",
+            &format!("makes {buckets} buckets of this stretch, at most {BUCKETS_MAX} are shown: use a coarser one, or narrow `created_at`"),
+        ),
+    })?;
+    let buckets: Vec<Value> =
+        found.counts.iter().map(|(begin, count)| json!({ "time_bucket": begin.to_string(), "count": count })).collect();
+    Ok(ok(&json!({ "buckets": buckets, "granularity": found.granularity.to_string() })))
 }
 
 async fn one(call: Call) -> Answer {
-    call.parameters.check(&[], &["include"])?;
-    let id: EventId = call.id()?;
-    let (event, request) = call.state.query.event(id).await?;
-    let event = undeleted(event)?;
+    call.parameters.includes("data")?;
+    let row = found(&call).await?;
     let configuration = call.configuration();
-    Ok(ok(&shapes::event_with_data(call.context(&configuration), &event, request.as_ref())))
+    Ok(ok(&shapes::event_row(call.context(&configuration), &row)))
+}
+
+async fn raw_body(call: Call) -> Answer {
+    let data = found(&call).await?.data;
+    let request = super::requests::arrived(data)?;
+    Ok(ok(&shapes::raw_body(&request)))
+}
+
+/// The event in the path.
+async fn found(call: &Call) -> Result<EventRow, ApiError> {
+    let id: EventId = call.id()?;
+    let row = call.state.query.event(id).await?;
+    Ok(EventRow { event: undeleted(row.event)?, ..row })
 }
 
 async fn retry(call: Call) -> Answer {
-    let event = call.state.gateway.retry(acted_on(&call)?, Asked::Manual).await?;
+    let event = call.state.gateway.retry(call.bare_id()?, Asked::Manual).await?;
     let attempt = if call.version.profile == Profile::V2024_03_01 {
         // By now it may have been made, or given up.
         let number = u32::try_from(event.attempts.len()).unwrap_or(u32::MAX).saturating_add(1);
@@ -100,22 +172,16 @@ async fn retry(call: Call) -> Answer {
 }
 
 async fn cancel(call: Call) -> Answer {
-    let event = call.state.gateway.cancel(acted_on(&call)?).await?;
+    let event = call.state.gateway.cancel(call.bare_id()?).await?;
     Ok(changed(&call, &event))
 }
 
 async fn delete(call: Call) -> Answer {
-    let event = call.state.gateway.delete(acted_on(&call)?).await?;
+    let event = call.state.gateway.delete(call.bare_id()?).await?;
     Ok(ok_deleted(&event.id()))
 }
 
-fn acted_on(call: &Call) -> Result<EventId, ApiError> {
-    call.parameters.check(&[], &[])?;
-    call.no_fields()?;
-    call.id()
-}
-
-fn changed(call: &Call, event: &Event) -> actix_web::HttpResponse {
+fn changed(call: &Call, event: &Event) -> HttpResponse {
     let configuration = call.configuration();
     ok(&shapes::event(call.context(&configuration), event))
 }

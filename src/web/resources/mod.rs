@@ -118,6 +118,32 @@ pub enum Takes {
     Object,
 }
 
+impl Param {
+    /// A parameter of a route.
+    #[must_use]
+    pub const fn new(name: &'static str, takes: Takes, about: &'static str) -> Self {
+        Self { name, takes, about }
+    }
+}
+
+/// Several tables of parameters as one; `N` is how many there are in all.
+#[must_use]
+pub const fn joined<const N: usize>(tables: &[&[Param]]) -> [Param; N] {
+    let mut all = [Param::new("", Takes::Text, ""); N];
+    let (mut table, mut next) = (0, 0);
+    while table < tables.len() {
+        let mut place = 0;
+        while place < tables[table].len() {
+            all[next] = tables[table][place];
+            next += 1;
+            place += 1;
+        }
+        table += 1;
+    }
+    assert!(next == N, "as many as there are");
+    all
+}
+
 impl Route {
     /// A route that a key of scope `read` opens when it only looks, and one of scope `write` otherwise.
     pub const fn new(
@@ -273,20 +299,19 @@ impl Call {
     ///
     /// 422 for another value; 403 for a key that may not see secrets.
     pub fn includes_auth(&self) -> Result<bool, ApiError> {
-        match self.parameters.one("include")? {
-            None => Ok(false),
-            Some("config.auth") => self.require(Scope::Admin).map(|()| true),
-            Some(_) => Err(ApiError::unprocessable("`include` takes config.auth here")),
+        let asked = self.parameters.includes("config.auth")?;
+        if asked {
+            self.require(Scope::Admin)?;
         }
+        Ok(asked)
     }
 
-    /// The id in the path of a call that neither parameters nor a body can say more to.
+    /// The id in the path of a call that no body can say more to.
     ///
     /// # Errors
     ///
-    /// 404 for what is no id of this kind; 400 and 422 for what says more.
+    /// 404 for what is no id of this kind; 400 and 422 for a body that says more.
     pub fn bare_id<Id: FromStr<Err = crate::domain::id::IdError>>(&self) -> Result<Id, ApiError> {
-        self.parameters.check(&[], &[])?;
         self.no_fields()?;
         self.id()
     }
@@ -347,9 +372,15 @@ pub fn undeleted(event: Event) -> Result<Event, ApiError> {
 /// 200 with a page of shapes.
 #[must_use]
 pub fn ok_page<T, K: CursorKey>(asked: &PageQuery<K>, page: &Page<T, K>, shape: impl Fn(&T) -> Value) -> HttpResponse {
-    let models: Vec<Value> = page.items.iter().map(shape).collect();
+    let models = page.items.iter().map(shape).collect();
+    ok_models(pagination("created_at", asked, page), models)
+}
+
+/// How a page was asked for and how it goes on.
+#[must_use]
+pub fn pagination<T, K: CursorKey>(order_by: &str, asked: &PageQuery<K>, page: &Page<T, K>) -> Value {
     let mut pagination = json!({
-        "order_by": "created_at",
+        "order_by": order_by,
         "dir": if asked.descending { "desc" } else { "asc" },
         "limit": asked.limit,
     });
@@ -358,6 +389,12 @@ pub fn ok_page<T, K: CursorKey>(asked: &PageQuery<K>, page: &Page<T, K>, shape: 
             pagination[name] = json!(key.encode());
         }
     }
+    pagination
+}
+
+/// 200 with shapes under a pagination.
+#[must_use]
+pub fn ok_models(pagination: Value, models: Vec<Value>) -> HttpResponse {
     ok(&json!({ "pagination": pagination, "count": models.len(), "models": models }))
 }
 

@@ -1,87 +1,88 @@
 //! Requests: what arrived, what was rejected and why, which connections made no event of it.
 
+use std::sync::Arc;
+
+use serde_json::json;
+
 use super::{
-    Answer, Call, Route,
-    events::{self, read_id},
-    ok, ok_page,
+    Answer, Call, Param, Route, Takes,
+    events::{self, INCLUDE},
+    joined, ok, ok_page,
 };
 use crate::{
-    domain::{IgnoredEventId, RejectionCause, Request, RequestId, Seq},
+    domain::{IgnoredEventId, Request, RequestId},
     query::{
-        PageQuery,
-        requests::{IgnoredKey, KeptRequest, RequestFilter, RequestKey},
+        PageQuery, StoreError,
+        requests::{IgnoredKey, KeptRequest, RequestKey},
     },
     web::{
-        error::{ApiError, quoted},
-        parameters::Parameters,
+        error::ApiError,
+        filters::{REQUESTS, read_id, request_filter},
+        parameters::{PAGING, Parameters},
         profiles as shapes,
     },
 };
 
 /// What this resource answers to.
 pub const ROUTES: &[Route] = &[
-    Route::new("GET", "/requests", |call| Box::pin(list(call))),
-    Route::new("GET", "/requests/{id}", |call| Box::pin(one(call))),
-    Route::new("GET", "/requests/{id}/raw_body", |call| Box::pin(raw_body(call))),
-    Route::new("GET", "/requests/{id}/events", |call| Box::pin(events_of(call))),
-    Route::new("GET", "/requests/{id}/ignored_events", |call| Box::pin(ignored_events(call))),
+    Route::new("GET", "/requests", |call| Box::pin(list(call)))
+        .about("Requests that match, a page at a time.")
+        .query(LIST)
+        .answers("RequestPage"),
+    Route::new("GET", "/requests/count", |call| Box::pin(count(call)))
+        .ours()
+        .about("How many requests match.")
+        .query(&REQUESTS)
+        .answers("Count"),
+    Route::new("GET", "/requests/{id}", |call| Box::pin(one(call)))
+        .about("One request with the data that arrived.")
+        .query(&INCLUDE)
+        .answers("Request"),
+    Route::new("GET", "/requests/{id}/raw_body", |call| Box::pin(raw_body(call)))
+        .about("The body of a request as text.")
+        .answers("RawBody"),
+    Route::new("GET", "/requests/{id}/events", |call| Box::pin(events_of(call)))
+        .about("The events of a request.")
+        .query(events::LIST)
+        .answers("EventPage"),
+    Route::new("GET", "/requests/{id}/ignored_events", |call| Box::pin(ignored_events(call)))
+        .about("The connections that made no event of a request, and why.")
+        .query(IGNORED)
+        .answers("IgnoredEventPage"),
 ];
 
 /// Parameters of the list.
-const KNOWN: &[&str] =
-    &["id", "source_id", "status", "rejection_cause", "created_at", "ingested_at", "events_count", "ignored_count"];
-/// Parameters of the API's list that are not available yet.
-const LATER: &[&str] = &[
-    "verified",
-    "search_term",
-    "headers",
-    "body",
-    "parsed_query",
-    "path",
-    "cli_events_count",
-    "bulk_retry_id",
-    "include",
-];
+const LIST: &[Param] =
+    &joined::<23>(&[&REQUESTS, &PAGING, &INCLUDE, &[Param::new("progressive", Takes::Flag, "taken and of no effect")]]);
+const IGNORED: &[Param] = &joined::<6>(&[&[Param::new("id", Takes::Texts, "any of these ignored events")], &PAGING]);
 
 async fn list(call: Call) -> Answer {
-    call.parameters.check_list(KNOWN, LATER)?;
-    let filter = read_filter(&call.parameters)?;
+    refuse_contents(&call.parameters)?;
+    call.parameters.flag("progressive")?;
+    let with_data = call.parameters.includes("data")?;
     let asked: PageQuery<RequestKey> = call.parameters.page()?;
-    let page = call.state.query.requests(filter, asked).await?;
+    let page = call.state.query.requests(request_filter(&call.parameters)?, asked, with_data).await?;
     let configuration = call.configuration();
     let context = call.context(&configuration);
-    Ok(ok_page(&asked, &page, |request| shapes::request(context, request)))
+    Ok(ok_page(&asked, &page, |row| shapes::request_row(context, row)))
 }
 
-fn read_filter(parameters: &Parameters) -> Result<RequestFilter, ApiError> {
-    let accepted = match parameters.one("status")? {
-        None => None,
-        Some(status) if status.eq_ignore_ascii_case("accepted") => Some(true),
-        Some(status) if status.eq_ignore_ascii_case("rejected") => Some(false),
-        Some(status) => {
-            let message = format!("`status`: {} is neither accepted nor rejected", quoted(status));
-            return Err(ApiError::unprocessable(message));
-        }
-    };
-    Ok(RequestFilter {
-        ids: parameters.many("id", read_id)?,
-        sources: parameters.many("source_id", read_id)?,
-        accepted,
-        rejections: parameters.many("rejection_cause", |text| {
-            RejectionCause::parse(text).ok_or_else(|| {
-                let known: Vec<&str> = RejectionCause::all().map(RejectionCause::as_str).collect();
-                format!("{} is not one of {}", quoted(text), known.join(", "))
-            })
-        })?,
-        created: parameters.span("created_at")?,
-        received: parameters.span("ingested_at")?,
-        events: parameters.counts("events_count")?,
-        ignored: parameters.counts("ignored_count")?,
-    })
+fn refuse_contents(parameters: &Parameters) -> Result<(), ApiError> {
+    let contents = ["search_term", "headers", "body", "parsed_query", "path"];
+    match contents.into_iter().find(|name| parameters.has(name)) {
+        Some(name) => Err(ApiError::not_implemented(format!("the parameter `{name}` is not available yet"))),
+        None => Ok(()),
+    }
+}
+
+async fn count(call: Call) -> Answer {
+    refuse_contents(&call.parameters)?;
+    let count = call.state.query.count_requests(request_filter(&call.parameters)?).await?;
+    Ok(ok(&json!({ "count": count })))
 }
 
 async fn one(call: Call) -> Answer {
-    call.parameters.check(&[], &["include"])?;
+    call.parameters.includes("data")?;
     let KeptRequest { summary, content } = call.state.query.request(named(&call)?).await?;
     let request = content.as_ref().ok().map(|content| &content.request);
     let configuration = call.configuration();
@@ -89,26 +90,32 @@ async fn one(call: Call) -> Answer {
 }
 
 async fn raw_body(call: Call) -> Answer {
-    call.parameters.check(&[], &[])?;
     let kept = call.state.query.request(named(&call)?).await?;
-    let request: Request = kept.content.map(|content| content.request).map_err(|_| {
-        ApiError::not_found("the body of this request is damaged or no longer kept; what became of it still is")
-    })?;
+    let request = arrived(Some(kept.content.map(|content| Arc::new(content.request))))?;
     Ok(ok(&shapes::raw_body(&request)))
 }
 
+/// What arrived, where it can be shown.
+///
+/// # Errors
+///
+/// 404 when it is damaged or no longer kept; as the store says for the rest.
+pub(super) fn arrived(data: Option<Result<Arc<Request>, StoreError>>) -> Result<Arc<Request>, ApiError> {
+    data.unwrap_or(Err(StoreError::NotFound)).map_err(|error| match error {
+        StoreError::NotFound | StoreError::Damaged(_) => {
+            ApiError::not_found("the body of this request is damaged or no longer kept; what became of it still is")
+        }
+        other => other.into(),
+    })
+}
+
 async fn events_of(call: Call) -> Answer {
-    call.parameters.check_list(events::KNOWN, events::LATER)?;
-    let filter = events::read_filter(&call.parameters)?;
-    let asked: PageQuery<Seq> = call.parameters.page()?;
-    let page = call.state.query.events_of(named(&call)?, filter, asked).await?;
-    let configuration = call.configuration();
-    let context = call.context(&configuration);
-    Ok(ok_page(&asked, &page, |event| shapes::event(context, event)))
+    let asked = events::read_list(&call.parameters)?;
+    let page = call.state.query.events_of(named(&call)?, asked.clone()).await?;
+    Ok(events::ok_events(&call, &asked, &page))
 }
 
 async fn ignored_events(call: Call) -> Answer {
-    call.parameters.check_list(&["id"], &[])?;
     let ids: Vec<IgnoredEventId> = call.parameters.many("id", read_id)?;
     let asked: PageQuery<IgnoredKey> = call.parameters.page()?;
     let page = call.state.query.ignored_by(named(&call)?, ids, asked).await?;

@@ -50,7 +50,6 @@ pub const ROUTES: &[Route] = &[
 
 /// Makes a source, or changes the one of that name.
 async fn named(call: Call, command: fn(SourceDraft) -> Command) -> Answer {
-    call.parameters.check(&[], &[])?;
     let draft = drafts::source(call.fields()?)?;
     let name = draft.name.clone().unwrap_or_default();
     let configuration = call.apply(command(draft)).await?.configuration;
@@ -60,7 +59,6 @@ async fn named(call: Call, command: fn(SourceDraft) -> Command) -> Answer {
 }
 
 async fn update(call: Call) -> Answer {
-    call.parameters.check(&[], &[])?;
     let id: SourceId = call.id()?;
     let draft = drafts::source(call.fields()?)?;
     let configuration = call.apply(Command::UpdateSource(id, draft)).await?.configuration;
@@ -70,7 +68,6 @@ async fn update(call: Call) -> Answer {
 
 #[expect(clippy::unused_async, reason = "handlers are")]
 async fn one(call: Call) -> Answer {
-    call.parameters.check(&["include"], &[])?;
     // Sources have no credentials yet, so there is nothing to show or to mask.
     call.includes_auth()?;
     let id: SourceId = call.id()?;

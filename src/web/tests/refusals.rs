@@ -129,7 +129,7 @@ async fn ids_and_parameters_that_cannot_be_are_a_clear_4xx() {
         "created_at=x",
         "created_at[gte]=2026-99-01",
         "created_at[gte]=",
-        "created_at[any]=true",
+        "created_at[any]=yes",
         "created_at[gte]=1600000000",
     ] {
         for version in ["", "/2025-07-01"] {
@@ -139,9 +139,6 @@ async fn ids_and_parameters_that_cannot_be_are_a_clear_4xx() {
     call(&server, "GET /events?a=%ff", "").await.refusal(400, "BAD_REQUEST");
     call(&server, "GET /events?stauts=FAILED", "").await.refusal(422, "UNPROCESSABLE_ENTITY");
     assert_eq!(call(&server, "GET /2025-07-01/events?stauts=FAILED", "").await.status, 200);
-    for query in ["response_status=500", "body={}", "include=data", "attempts[gt]=1", "id=evt_1"] {
-        call(&server, &format!("GET /2025-07-01/events?{query}"), "").await.refusal(501, "NOT_IMPLEMENTED");
-    }
     for query in ["", "?event_id=", "?event_id=x"] {
         call(&server, &format!("GET /attempts{query}"), "").await.refusal(422, "UNPROCESSABLE_ENTITY");
     }

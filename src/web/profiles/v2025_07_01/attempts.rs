@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     domain::{AttemptRecord, AttemptStatus, AttemptSummary, DestinationKind, ErrorCode, NextTry},
-    query::{AttemptRow, AttemptState, StoreError},
+    query::{AttemptRow, AttemptState, PENDING, StoreError},
 };
 
 /// An attempt. On paths without a version it also has further names.
@@ -76,7 +76,7 @@ fn planned(shape: &mut Value, context: Context<'_>, row: &AttemptRow, next: &Nex
         Some(DestinationKind::Http(http)) => http.url.as_deref(),
         Some(DestinationKind::Cli(_) | DestinationKind::MockApi) | None => None,
     };
-    shape["status"] = json!(if next.cancelled { "CANCELLED" } else { "PENDING" });
+    shape["status"] = json!(if next.cancelled { AttemptStatus::Cancelled.as_str() } else { PENDING });
     shape["trigger"] = json!(next.trigger.as_str());
     shape["resumed"] = json!(false);
     shape["requested_url"] = json!(url);

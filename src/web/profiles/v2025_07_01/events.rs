@@ -6,7 +6,10 @@ use super::{
     Context, time,
     values::{body, headers, parsed_query},
 };
-use crate::domain::{DestinationKind, Event, Request};
+use crate::{
+    domain::{DestinationKind, Event, Request},
+    query::events::EventRow,
+};
 
 /// An event.
 #[must_use]
@@ -34,11 +37,13 @@ pub fn event(context: Context<'_>, event: &Event) -> Value {
     })
 }
 
-/// An event with the data of its request; null where its bytes are damaged.
+/// An event, with the data of its request where that was read; null where its bytes are damaged, erased or gone.
 #[must_use]
-pub fn event_with_data(context: Context<'_>, of: &Event, request: Option<&Request>) -> Value {
-    let mut shape = event(context, of);
-    shape["data"] = request.map_or(Value::Null, |request| event_data(context, of, request));
+pub fn event_row(context: Context<'_>, row: &EventRow) -> Value {
+    let mut shape = event(context, &row.event);
+    if let Some(data) = &row.data {
+        shape["data"] = data.as_ref().map_or(Value::Null, |request| event_data(context, &row.event, request));
+    }
     shape
 }
 

@@ -10,8 +10,8 @@ mod values;
 pub use self::{
     attempts::attempt,
     configuration::{connection, destination, source},
-    events::{event, event_with_data},
-    requests::{ignored_event, raw_body, request, request_with_data},
+    events::{event, event_row},
+    requests::{ignored_event, raw_body, request, request_row, request_with_data},
 };
 use super::Context;
 use crate::domain::Timestamp;

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     domain::Request,
-    query::requests::{IgnoredEvent, RequestSummary},
+    query::requests::{IgnoredEvent, RequestRow, RequestSummary},
 };
 
 /// A request, as lists show it.
@@ -28,6 +28,15 @@ pub fn request(context: Context<'_>, request: &RequestSummary) -> Value {
         "updated_at": time(request.created_at),
         "created_at": time(request.created_at),
     })
+}
+
+/// A request, with its data where that was read.
+#[must_use]
+pub fn request_row(context: Context<'_>, row: &RequestRow) -> Value {
+    match &row.data {
+        None => request(context, &row.summary),
+        Some(data) => request_with_data(context, &row.summary, data.as_ref().ok().map(AsRef::as_ref)),
+    }
 }
 
 /// A request with its data; null where its bytes are damaged or gone. `method` is our addition.

@@ -244,7 +244,7 @@ async fn load(engine: &Arc<Engine>, at: PayloadRef, event: EventId) -> Result<Ar
     });
     match read.await {
         Ok(Ok(request)) => Ok(Arc::new(request)),
-        Ok(Err(error @ (StoreError::NotFound | StoreError::Damaged(_)))) => {
+        Ok(Err(error @ (StoreError::NotFound | StoreError::Erased { .. } | StoreError::Damaged(_)))) => {
             Err(no_answer(ErrorCode::PayloadMissing, format!("the request cannot be read: {error}")))
         }
         Ok(Err(error)) => Err(no_answer(ErrorCode::InternalError, format!("the request cannot be read: {error}"))),

@@ -69,6 +69,7 @@ impl From<StoreError> for ActionError {
             | StoreError::Rebuilding { .. }
             | StoreError::Stale { .. }
             | StoreError::Conflict
+            | StoreError::Erased { .. }
             | StoreError::Damaged(_)
             | StoreError::Closed
             | StoreError::Io(_)) => Self::Store(error),

@@ -144,7 +144,8 @@ fn passes(trouble: &StoreError) -> bool {
         | StoreError::Rebuilding { .. }
         | StoreError::Stale { .. }
         | StoreError::Conflict
-        | StoreError::NotFound => true,
+        | StoreError::NotFound
+        | StoreError::Erased { .. } => true,
         StoreError::Damaged(_) | StoreError::Closed | StoreError::Io(_) => false,
     }
 }

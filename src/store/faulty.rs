@@ -222,6 +222,10 @@ impl Store for FaultyStore {
         self.inner.attached(key)
     }
 
+    fn erased_by(&self, request: RequestId) -> Result<Timestamp, StoreError> {
+        self.inner.erased_by(request)
+    }
+
     fn next_seq(&self) -> Seq {
         self.inner.next_seq()
     }

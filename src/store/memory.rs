@@ -103,6 +103,10 @@ impl Store for MemoryStore {
         self.read(|state| state.documents.attached(key))
     }
 
+    fn erased_by(&self, request: RequestId) -> Result<Timestamp, StoreError> {
+        self.read(|state| state.documents.erased(request).ok_or(StoreError::NotFound))
+    }
+
     fn next_seq(&self) -> Seq {
         self.state.lock().next_seq()
     }
@@ -180,7 +184,13 @@ impl Store for MemoryStore {
     }
 
     fn request_by_id(&self, id: RequestId) -> Result<KeptRequest, StoreError> {
-        self.read(|state| state.requests.by_id(id))
+        self.read(|state| {
+            let found = state.requests.by_id(id)?;
+            Ok(match state.documents.erased(id) {
+                Some(at) => KeptRequest { content: Err(StoreError::Erased { at }), ..found },
+                None => found,
+            })
+        })
     }
 
     fn stats(&self) -> StoreStats {

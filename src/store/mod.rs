@@ -73,6 +73,12 @@ pub enum StoreError {
     /// What was asked for is not there, or no longer.
     #[error("not found")]
     NotFound,
+    /// The data of a request was erased: nobody may read it any more.
+    #[error("the data of this request was erased at {at}")]
+    Erased {
+        /// When.
+        at: Timestamp,
+    },
     /// What was asked for is damaged on disk.
     #[error("damaged: {0}")]
     Damaged(String),
@@ -362,6 +368,14 @@ pub trait Store: Send + Sync + 'static {
     /// As [`document`](Self::document); `NotFound` also without one.
     fn attached(&self, key: DocumentKey) -> Result<Request, StoreError>;
 
+    /// By when the last byte of a request's erased data is gone from the disk, at the latest. As long as nobody keeps copies: a
+    /// backup that is being made holds up what takes it away, and so does a gateway that does not run.
+    ///
+    /// # Errors
+    ///
+    /// As [`document`](Self::document); `NotFound` when it was not erased.
+    fn erased_by(&self, request: RequestId) -> Result<Timestamp, StoreError>;
+
     /// The number that the next event gets at least: every one below is decided.
     fn next_seq(&self) -> Seq;
 
@@ -410,7 +424,7 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// `NotFound` when it moved (look the event up again by `request_of`), `Damaged` when its bytes are.
+    /// `NotFound` when it moved (look the event up again by `request_of`), `Damaged` when its bytes are, `Erased`.
     fn request(&self, at: PayloadRef) -> Result<Request, StoreError>;
 
     /// One event.
@@ -469,7 +483,7 @@ pub trait Store: Send + Sync + 'static {
     /// As [`events`](Self::events).
     fn count_requests(&self, filter: &RequestFilter) -> Result<u64, StoreError>;
 
-    /// One request, for as long as it or any of its events is kept.
+    /// One request, for as long as it or any of its events is kept. The content of one that was erased is `Erased`.
     ///
     /// # Errors
     ///

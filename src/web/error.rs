@@ -200,6 +200,7 @@ impl From<StoreError> for ApiError {
                 Self::new(StatusCode::CONFLICT, "CONFLICT", error.to_string())
             }
             StoreError::NotFound => Self::not_found("not found, or no longer kept"),
+            StoreError::Erased { .. } => Self::new(StatusCode::GONE, "GONE", error.to_string()),
             StoreError::Damaged(_) | StoreError::Io(_) => Self::internal(error),
         }
     }

@@ -88,7 +88,10 @@ fn settle_some(client: &ApiClient, destination: &TestDestination) -> Vec<Flow> {
     settle(&delivered, full(204, ""), "SUCCESSFUL", br#"{"n":2}"#);
     let refused = connect("refused", &bearer, &none);
     settle(&refused, full(500, "not today"), "FAILED", br#"{"n":3}"#);
+    // On a connection that was used before it is tried once more.
+    destination.answer_always(Answer::Close);
     settle(&refused, Answer::Close, "FAILED", br#"{"n":4}"#);
+    destination.answer_always(full(200, ""));
     let waiting = connect("waiting", &basic, &retry(6 * 24 * 3_600_000));
     settle(&waiting, full(503, "later"), "FAILED", br#"{"n":5}"#);
     let retried = connect("retried", &json!({}), &retry(3_600_000));

@@ -89,7 +89,10 @@ impl ConnectionActor {
                 tracing::warn!(connection.id = %self.id, %error, "an event changed behind its connection's back");
                 self.disown(seq, &error);
             }
-            Err(error @ (StoreError::Conflict | StoreError::Damaged(_) | StoreError::Closed)) => {
+            Err(
+                error
+                @ (StoreError::Conflict | StoreError::Erased { .. } | StoreError::Damaged(_) | StoreError::Closed),
+            ) => {
                 tracing::error!(connection.id = %self.id, %error, "outcomes cannot be recorded, nothing more is sent");
                 self.queue.pause();
                 self.disown(seq, &error);

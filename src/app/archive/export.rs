@@ -117,6 +117,8 @@ impl Lines<'_> {
     fn known<T>(&mut self, read: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
         match read {
             Ok(known) => Ok(Some(known)),
+            // What was erased is not missing.
+            Err(StoreError::Erased { .. }) => Ok(None),
             Err(StoreError::NotFound | StoreError::Damaged(_)) => {
                 self.exported.missing += 1;
                 Ok(None)

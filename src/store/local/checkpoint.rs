@@ -12,12 +12,12 @@ use std::{
     path::Path,
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::record::{StoredItem, v1};
+use super::record::{StoredItem, v1, v2};
 
 const MAGIC: &[u8; 8] = b"HGCKPT\0\0";
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// Its file in the data directory.
 pub const NAME: &str = "CHECKPOINT";
 
@@ -80,13 +80,12 @@ impl Checkpoint {
         let rest = body.strip_prefix(MAGIC).ok_or(CheckpointError::Damaged)?;
         let (format, rest) = rest.split_first_chunk::<4>().ok_or(CheckpointError::Damaged)?;
         match u32::from_le_bytes(*format) {
-            1 => postcard::from_bytes::<Checkpoint<v1::Item>>(rest)
-                .map(|old| Some(old.into()))
-                .map_err(|_| CheckpointError::Damaged),
-            FORMAT => {
-                let (value, behind) = postcard::take_from_bytes::<Self>(rest).map_err(|_| CheckpointError::Damaged)?;
-                Ok(Some(Self { idle: behind == [1], ..value }))
+            1 => {
+                let old = postcard::from_bytes::<Checkpoint<v1::Item>>(rest).map_err(|_| CheckpointError::Damaged)?;
+                Ok(Some(old.map(|item| v2::Item::from(item).into())))
             }
+            2 => Ok(Some(with_idle::<v2::Item>(rest)?.map(StoredItem::from))),
+            FORMAT => Ok(Some(with_idle(rest)?)),
             newer if newer > FORMAT => Err(CheckpointError::Newer(newer)),
             _ => Err(CheckpointError::Damaged),
         }
@@ -123,22 +122,28 @@ impl Checkpoint {
     }
 }
 
-/// Only the shape of the configuration has changed since.
-impl From<Checkpoint<v1::Item>> for Checkpoint {
-    fn from(old: Checkpoint<v1::Item>) -> Self {
-        Self {
-            store_id: old.store_id,
-            generation: old.generation,
-            boot_id: old.boot_id,
-            clean: old.clean,
-            state_valid: old.state_valid,
-            idle: false,
-            position: old.position,
-            next_seq: old.next_seq,
-            last_at: old.last_at,
-            items: old.items.into_iter().map(StoredItem::from).collect(),
+impl<Old> Checkpoint<Old> {
+    /// Only the shape of the configuration has changed with the formats.
+    fn map<New>(self, convert: impl Fn(Old) -> New) -> Checkpoint<New> {
+        Checkpoint {
+            store_id: self.store_id,
+            generation: self.generation,
+            boot_id: self.boot_id,
+            clean: self.clean,
+            state_valid: self.state_valid,
+            idle: self.idle,
+            position: self.position,
+            next_seq: self.next_seq,
+            last_at: self.last_at,
+            items: self.items.into_iter().map(convert).collect(),
         }
     }
+}
+
+/// The value, and whether it was idle, which stands behind it.
+fn with_idle<Item: DeserializeOwned>(bytes: &[u8]) -> Result<Checkpoint<Item>, CheckpointError> {
+    let (value, behind) = postcard::take_from_bytes(bytes).map_err(|_| CheckpointError::Damaged)?;
+    Ok(Checkpoint { idle: behind == [1], ..value })
 }
 
 /// This boot of the machine: what the page cache holds survives a killed process, but not another boot.

@@ -13,6 +13,7 @@ use rustix::io::Errno;
 
 use super::{
     checkpoint::{Checkpoint, CheckpointError, boot_id},
+    documents,
     journal::Position,
     overlay::Overlay,
     record::StoredItem,
@@ -21,11 +22,14 @@ use super::{
     shared::Shared,
     state::{State, StateError},
 };
+use crate::domain::Family;
 
 /// Full blocks wait for this many younger ones: by then most of their events have settled.
 const FOLD_BEHIND_BLOCKS: u64 = 4;
 /// Changed rows of written blocks that are worth a round of rewriting.
 const CHANGED_ROWS_MAX: usize = 16_384;
+/// Documents that a rebuild gathers before it writes them: a few hundred bytes each.
+const CHANGED_DOCUMENTS_MAX: usize = 16_384;
 /// Journal bytes after which a checkpoint is due whatever the time: bounds what a start has to replay.
 const CHECKPOINT_JOURNAL_BYTES: u64 = 256 * 1024 * 1024;
 /// How often the disk's free space is looked at.
@@ -91,6 +95,9 @@ impl Feeder {
     }
 
     fn feed(&mut self) -> Result<(), FeedError> {
+        if self.state.has_documents(Family::Erasure)? {
+            self.shared.note_erasure();
+        }
         self.shared.set_ready(Arc::clone(&self.state));
         loop {
             let closed = self.shared.wait_for_feed(LOOK_AROUND);
@@ -136,6 +143,7 @@ impl Feeder {
         let (position, next_seq, last_at) = self.shared.applied_position();
         write_all(&self.state, &self.shared.overlay)?;
         requests::forget(&self.state, &self.shared)?;
+        self.state.forget_documents(Family::Audit, documents::read::first_kept(&self.shared, Family::Audit))?;
         let next = Checkpoint {
             store_id: self.checkpoint.store_id,
             generation: self.checkpoint.generation + 1,
@@ -193,16 +201,19 @@ impl Feeder {
     }
 
     fn fold_rebuilt(&self, old: &Mutex<Overlay>, newest: u64) -> Result<(), FeedError> {
-        let (changed, behind) = {
+        let (changed, waiting_documents, behind) = {
             let overlay = old.lock();
             let behind = block_of(newest) >= overlay.folded_below() + FOLD_BEHIND_BLOCKS;
-            (overlay.changed(), behind || overlay.requests.has_full())
+            (overlay.changed(), overlay.documents.len(), behind || overlay.requests.has_full())
         };
         if behind {
             fold_full(&self.state, old, block_of(newest))?;
         }
         if changed > CHANGED_ROWS_MAX {
             write_all(&self.state, old)?;
+        }
+        if waiting_documents > CHANGED_DOCUMENTS_MAX {
+            documents::fold(&self.state, old)?;
         }
         Ok(())
     }
@@ -233,9 +244,11 @@ fn fold_full(state: &State, overlay: &Mutex<Overlay>, open_block: u64) -> Result
     }
 }
 
-/// Writes every block that has anything new, whatever its age.
+/// Writes every block that has anything new, whatever its age, and every document. Those of the live overlay not before a
+/// rebuild has ended: what it brings would go over them.
 fn write_all(state: &State, overlay: &Mutex<Overlay>) -> Result<(), FeedError> {
     requests::fold(state, overlay, true)?;
+    documents::fold(state, overlay)?;
     let blocks: Vec<u64> = overlay.lock().snapshot().into_keys().collect();
     for block in &blocks {
         write_block(state, overlay, *block)?;

@@ -12,6 +12,7 @@
 pub mod backlog;
 pub mod backup;
 pub mod checkpoint;
+pub mod documents;
 mod feeder;
 mod fresh;
 pub mod import;
@@ -40,6 +41,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use self::{
+    documents::change::DocumentJob,
     queue::{AcceptJob, Job, RecordJob},
     record::{StoredAttempt, StoredEvent, StoredItem, StoredItems, StoredOutcome, StoredRequest, encode},
     shared::Shared,
@@ -134,12 +136,27 @@ impl Store for LocalStore {
         if let Err(error) = self.shared.accepting() {
             return Commit::ready(Err(error));
         }
-        let NewRequest { request, routes, first_index: _, documents: _, ignored, rejection, body_permit } = new;
-        let meta = encode(&StoredRequest::new(&request, &routes, &ignored, rejection));
+        let NewRequest { request, routes, first_index, documents, ignored, rejection, body_permit } = new;
+        let documents = match DocumentJob::all(&documents, &self.shared.key) {
+            Ok(documents) => documents,
+            Err(error) => return Commit::ready(Err(error)),
+        };
+        let meta = encode(&StoredRequest::new(&request, &routes, &ignored, rejection).further(first_index));
         let blob_crc = journal::blob_crc(&[&request.body]);
         let ignored = u32::try_from(ignored.len()).unwrap_or(u32::MAX);
         self.submit(|answer| {
-            Job::Accept(AcceptJob { request, routes, ignored, rejection, body_permit, meta, blob_crc, answer })
+            Job::Accept(AcceptJob {
+                request,
+                routes,
+                first_index,
+                documents,
+                ignored,
+                rejection,
+                body_permit,
+                meta,
+                blob_crc,
+                answer,
+            })
         })
     }
 
@@ -158,31 +175,42 @@ impl Store for LocalStore {
         self.submit(|answer| Job::Record(RecordJob { event, has_attempt, meta, blob, blob_crc, answer }))
     }
 
-    fn put_config_with(&self, items: Vec<ConfigItem>, _documents: Vec<Document>) -> Commit<Arc<Configuration>> {
+    fn put_config_with(&self, items: Vec<ConfigItem>, documents: Vec<Document>) -> Commit<Arc<Configuration>> {
         let stored: Result<Vec<_>, _> = items.iter().map(|item| StoredItem::new(item, &self.shared.key)).collect();
-        match stored {
-            Ok(stored) => {
+        let stored = stored.map_err(|error| StoreError::Io(error.to_string()));
+        match stored.and_then(|stored| Ok((stored, DocumentJob::all(&documents, &self.shared.key)?))) {
+            Ok((stored, documents)) => {
                 let meta = encode(&StoredItems(stored));
-                self.submit(|answer| Job::Config { items, meta, answer })
+                self.submit(|answer| Job::Config { items, meta, documents, answer })
             }
-            Err(error) => Commit::ready(Err(StoreError::Io(error.to_string()))),
+            Err(error) => Commit::ready(Err(error)),
         }
     }
 
-    fn put_documents(&self, _changes: Vec<DocumentChange>) -> Commit<()> {
-        Commit::ready(Err(StoreError::Io("documents are not kept yet".to_owned())))
+    fn put_documents(&self, changes: Vec<DocumentChange>) -> Commit<()> {
+        let encoded: Result<Vec<_>, _> =
+            changes.iter().map(|change| DocumentJob::new(change, &self.shared.key)).collect();
+        match encoded {
+            Ok(changes) => self.submit(|answer| Job::Documents { changes, answer }),
+            Err(error) => Commit::ready(Err(error)),
+        }
     }
 
-    fn document(&self, _key: DocumentKey) -> Result<Document, StoreError> {
-        Err(StoreError::NotFound)
+    fn document(&self, key: DocumentKey) -> Result<Document, StoreError> {
+        documents::read::document(&self.shared, key)
     }
 
-    fn documents(&self, _family: Family, _stretch: DocumentStretch) -> Result<Vec<Document>, StoreError> {
-        Ok(Vec::new())
+    fn documents(&self, family: Family, stretch: DocumentStretch) -> Result<Vec<Document>, StoreError> {
+        documents::read::documents(&self.shared, family, stretch)
     }
 
-    fn attached(&self, _key: DocumentKey) -> Result<Request, StoreError> {
-        Err(StoreError::NotFound)
+    fn attached(&self, key: DocumentKey) -> Result<Request, StoreError> {
+        documents::read::attached(&self.shared, key)
+    }
+
+    fn erased_by(&self, request: RequestId) -> Result<Timestamp, StoreError> {
+        let at = documents::read::erased(&self.shared, request)?.ok_or(StoreError::NotFound)?;
+        Ok(retention::gone_by(&self.shared.options, at))
     }
 
     fn next_seq(&self) -> Seq {

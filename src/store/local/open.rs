@@ -36,7 +36,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    domain::{ConfigItem, Configuration, Seq, Timestamp},
+    domain::{ConfigItem, Configuration, Family, Seq, Timestamp},
     store::{PayloadRef, Store},
 };
 
@@ -176,6 +176,7 @@ impl LocalStore {
         }
         let end = journal.position();
         let parts = Parts {
+            erasures: tail.overlay.documents.has(Family::Erasure) || state.has_documents(Family::Erasure)?,
             key,
             clock,
             reader,

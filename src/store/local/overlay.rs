@@ -14,6 +14,7 @@ use std::{
 use super::{
     RecordRef,
     backlog::Backlog,
+    documents::{Changed, Documents},
     requests::Arrivals,
     row::{Overlaid, RequestRef, Row, Slot, block_of, slot_of},
     state::{Newer, PendingAsk},
@@ -44,13 +45,15 @@ pub(super) enum Change {
     Gone(Seq, Seq),
     /// An event whose whole history now lies in this record.
     Carried(Event, RequestRef),
+    /// A document, changed by this record.
+    Document(Changed, RecordRef),
 }
 
 impl Change {
     /// The events it is about.
     pub(super) fn seq(&self) -> std::ops::Range<Seq> {
         match self {
-            Self::Arrived(_) => 0..0,
+            Self::Arrived(_) | Self::Document(..) => 0..0,
             Self::New(event, _) | Self::Changed(event, _) | Self::Carried(event, _) => event.seq..event.seq + 1,
             Self::Gone(first, last) => *first..*last + 1,
         }
@@ -65,6 +68,8 @@ pub(super) struct Overlay {
     backlog: Backlog,
     /// Requests, of which the same holds.
     pub(super) requests: Arrivals,
+    /// Documents, of which the same holds.
+    pub(super) documents: Documents,
     /// Shared, so that whoever refuses requests sees what the feeder freed without a lock.
     bytes: Arc<AtomicUsize>,
     /// Every block below has been written to sled at least once.
@@ -78,7 +83,13 @@ impl Overlay {
     #[must_use]
     pub(super) fn new(folded_below: u64) -> Self {
         let bytes = Arc::default();
-        Self { folded_below, requests: Arrivals::new(Arc::clone(&bytes)), bytes, ..Self::default() }
+        Self {
+            folded_below,
+            requests: Arrivals::new(Arc::clone(&bytes)),
+            documents: Documents::new(Arc::clone(&bytes)),
+            bytes,
+            ..Self::default()
+        }
     }
 
     /// What it is taken to cost in memory, now and later.
@@ -137,6 +148,7 @@ impl Overlay {
     pub(super) fn apply(&mut self, change: Change) {
         match change {
             Change::Arrived(row) => self.requests.add(row),
+            Change::Document(changed, at) => self.documents.apply(changed, at),
             Change::New(event, at) => {
                 if self.get(event.seq).is_none() {
                     self.put(Row { event, request_at: Some(at), attempts_at: Vec::new() });

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot::Sender;
 
-use super::journal::Entry;
+use super::{documents::change::DocumentJob, journal::Entry};
 use crate::{
     domain::{ConfigItem, Configuration, Event, RejectionCause, Request, Route, Seq},
     store::{Accepted, StoreError},
@@ -27,8 +27,17 @@ pub(super) enum Job {
         items: Vec<ConfigItem>,
         /// The same, encoded and sealed.
         meta: Vec<u8>,
+        /// Put together with them.
+        documents: Vec<DocumentJob>,
         /// Gets the configuration afterwards.
         answer: Answer<Arc<Configuration>>,
+    },
+    /// Documents, all or none.
+    Documents {
+        /// What is changed.
+        changes: Vec<DocumentJob>,
+        /// Gets nothing.
+        answer: Answer<()>,
     },
     /// Events to forget, each with the version it was seen at.
     Gone {
@@ -84,6 +93,10 @@ pub(super) struct AcceptJob {
     pub(super) request: Arc<Request>,
     /// Its fan-out.
     pub(super) routes: Vec<Route>,
+    /// The place of the first of them in the fan-out; not 0: the request is there already.
+    pub(super) first_index: u16,
+    /// Put together with it.
+    pub(super) documents: Vec<DocumentJob>,
     /// How many connections made no event of it.
     pub(super) ignored: u32,
     /// Why nothing came of it.
@@ -118,14 +131,19 @@ impl Job {
     /// What it will take in the journal, about.
     fn bytes(&self) -> usize {
         match self {
-            Self::Accept(job) => job.meta.len() + job.request.body.len(),
+            Self::Accept(job) => job.meta.len() + job.request.body.len() + bytes_of(&job.documents),
             Self::Record(job) => job.meta.len() + job.blob.iter().map(Bytes::len).sum::<usize>(),
-            Self::Config { meta, .. } => meta.len(),
+            Self::Config { meta, documents, .. } => meta.len() + bytes_of(documents),
+            Self::Documents { changes, .. } => bytes_of(changes),
             Self::Gone { events, .. } => events.len() * 4,
             Self::Carry { meta, blob, .. } => meta.len() + blob.iter().map(Bytes::len).sum::<usize>(),
             Self::Repeat { records, .. } => records.iter().map(|record| record.meta.len()).sum(),
         }
     }
+}
+
+fn bytes_of(documents: &[DocumentJob]) -> usize {
+    documents.iter().map(DocumentJob::bytes).sum()
 }
 
 #[derive(Default)]

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::{
     RecordRef,
+    documents::read::erased,
     journal::{JournalError, Record},
     record::{Kind, RecordError, StoredCarried, StoredOutcome, StoredRequest, decode},
     row::Row,
@@ -12,7 +13,7 @@ use super::{
     writer::payload_ref,
 };
 use crate::{
-    domain::{AttemptId, AttemptRecord, ConnectionId, EventId, Request, Seq, Timestamp},
+    domain::{AttemptId, AttemptRecord, ConnectionId, EventId, Request, RequestId, Seq, Timestamp},
     store::{KeptEvent, PayloadRef, PendingPage, RequestContent, StoreError, StoredAttempt},
 };
 
@@ -76,20 +77,22 @@ pub(super) fn request(shared: &Shared, at: RecordRef) -> Result<Request, StoreEr
     request_content(shared, at).map(|content| content.request)
 }
 
-/// A request's record: what arrived, and the connections that made no event of it.
+/// A request's record: what arrived, and the connections that made no event of it. `Erased` when that is so.
 pub(super) fn request_content(shared: &Shared, at: RecordRef) -> Result<RequestContent, StoreError> {
     let record = shared.reader.read(at)?;
     match Kind::from_number(record.head.kind) {
         Some(Kind::Request) => {
             let stored: StoredRequest<'_> = decode(record.head.kind, record.head.format, &record.meta)?;
+            expect_not_erased(shared, stored.id())?;
             Ok(with_ignored(stored, record.blob))
         }
         Some(Kind::Carried) => {
             let stored: StoredCarried<'_> = decode(record.head.kind, record.head.format, &record.meta)?;
+            expect_not_erased(shared, stored.event.request_id())?;
             let body = part(&record.blob, 0, stored.body_len as usize)?;
             stored.request.map(|request| with_ignored(request, body)).ok_or(StoreError::NotFound)
         }
-        Some(Kind::Outcome | Kind::Change | Kind::Config | Kind::Gone) | None => Err(misplaced(at)),
+        Some(Kind::Outcome | Kind::Change | Kind::Config | Kind::Gone | Kind::Document) | None => Err(misplaced(at)),
     }
 }
 
@@ -102,7 +105,7 @@ pub(super) fn attempt_record(shared: &Shared, at: RecordRef, index: usize) -> Re
             stored.attempt.into_record(&record.blob)
         }
         Some(Kind::Carried) => carried_attempt(&record, index)?,
-        Some(Kind::Request | Kind::Change | Kind::Config | Kind::Gone) | None => None,
+        Some(Kind::Request | Kind::Change | Kind::Config | Kind::Gone | Kind::Document) | None => None,
     };
     details.ok_or_else(|| misplaced(at))
 }
@@ -117,6 +120,10 @@ fn carried_attempt(record: &Record, index: usize) -> Result<Option<AttemptRecord
     Ok(attempt.into_record(&blob))
 }
 
+fn expect_not_erased(shared: &Shared, request: RequestId) -> Result<(), StoreError> {
+    erased(shared, request)?.map_or(Ok(()), |at| Err(StoreError::Erased { at }))
+}
+
 fn with_ignored(stored: StoredRequest<'_>, body: Bytes) -> RequestContent {
     let ignored = stored.ignored().collect();
     RequestContent { request: stored.into_request(body), ignored }
@@ -128,6 +135,6 @@ fn part(blob: &Bytes, start: usize, len: usize) -> Result<Bytes, StoreError> {
         .ok_or_else(|| StoreError::Damaged("a carried record is shorter than its parts".to_owned()))
 }
 
-fn misplaced(at: RecordRef) -> StoreError {
+pub(super) fn misplaced(at: RecordRef) -> StoreError {
     StoreError::Damaged(format!("segment {:016x}, offset {}: not the record that was expected", at.segment, at.offset))
 }

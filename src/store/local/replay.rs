@@ -1,12 +1,13 @@
 //! From records back to changes: what start-up, rebuild and retention read out of the journal.
 
 use super::{
+    documents::Changed,
     journal::{Entry, RecordHead},
     key::{KeyError, MasterKey},
     overlay::Change,
     record::{
-        FORMAT, Kind, RecordError, StoredCarried, StoredEvent, StoredGone, StoredItems, StoredOutcome, StoredRequest,
-        decode,
+        FORMAT, Kind, RecordError, StoredCarried, StoredDocument, StoredEvent, StoredGone, StoredItems, StoredOutcome,
+        StoredRequest, decode, encode,
     },
     row::RequestRef,
 };
@@ -33,7 +34,9 @@ pub(super) fn changes(entry: &Entry<'_>, mut each: impl FnMut(Change)) -> Result
     match Kind::from_number(head.kind) {
         Some(Kind::Request) => {
             let request: StoredRequest<'_> = decode(head.kind, head.format, meta)?;
-            each(Change::Arrived(request.summary(at, Timestamp::from_ms(head.at_ms))));
+            if request.first_index() == 0 {
+                each(Change::Arrived(request.summary(at, Timestamp::from_ms(head.at_ms))));
+            }
             for event in new_events(&request, head) {
                 each(Change::New(event, RequestRef { at, body_bytes: entry.blob_len }));
             }
@@ -57,6 +60,7 @@ pub(super) fn changes(entry: &Entry<'_>, mut each: impl FnMut(Change)) -> Result
             let request = RequestRef { at, body_bytes: carried.body_len };
             each(Change::Carried(carried.event.into_event(head.seq), request));
         }
+        Some(Kind::Document) => each(Change::Document(document(&decode(head.kind, head.format, meta)?)?, at)),
         Some(Kind::Config) => {}
         None => return Err(RecordError::Shape { kind: head.kind, why: "the kind is unknown".to_owned() }),
     }
@@ -90,14 +94,25 @@ pub(super) fn next_seq_after(entry: &Entry<'_>) -> u64 {
         Some(Kind::Outcome | Kind::Change | Kind::Carried) => head.seq + 1,
         Some(Kind::Gone) => decode::<StoredGone>(head.kind, head.format, meta)
             .map_or(0, |gone| gone.ranges.last().map_or(0, |(_, last)| last + 1)),
-        Some(Kind::Config) | None => 0,
+        Some(Kind::Config | Kind::Document) | None => 0,
     }
 }
 
 fn new_events<'a>(request: &'a StoredRequest<'_>, head: RecordHead) -> impl Iterator<Item = Event> + 'a {
     let at = Timestamp::from_ms(head.at_ms);
     let from = (request.id(), request.source_id());
-    (0u16..)
+    (request.first_index()..)
+        .zip(head.seq..)
         .zip(request.routes())
-        .map(move |(index, route)| Event::accepted(from, index, route, head.seq + u64::from(index), at))
+        .map(move |((index, seq), route)| Event::accepted(from, index, route, seq, at))
+}
+
+fn document(stored: &StoredDocument<'_>) -> Result<Changed, RecordError> {
+    let unknown = || RecordError::Shape { kind: Kind::Document as u8, why: "the family is unknown".to_owned() };
+    Ok(Changed {
+        key: stored.key().ok_or_else(unknown)?,
+        version: stored.version,
+        attaches: stored.attached.is_some(),
+        content: stored.content.as_ref().map(|content| encode(content.as_ref())),
+    })
 }

@@ -4,11 +4,15 @@
 //! lives goes; one in which little lives goes after its events were carried to the journal's end. What lives is read off the
 //! segment's own footer and the state, so there are no counters that could drift. CONTRIBUTING, decision 6.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use tokio::sync::oneshot;
 
 use super::{
+    LocalOptions,
     journal::{SegmentInfo, blob_crc},
     queue::{Answer, Job, Kept},
     read,
@@ -46,8 +50,7 @@ pub(super) fn run(shared: &Shared) {
 ///
 /// When state or journal cannot be read; what was done until then stands.
 pub(super) fn pass(shared: &Shared) -> Result<u64, StoreError> {
-    let retention_ms = u64::try_from(shared.options.retention.as_millis()).unwrap_or(u64::MAX);
-    let cutoff = shared.clock.now().minus_ms(retention_ms);
+    let cutoff = horizon(shared);
     expire(shared, cutoff)?;
     let before = shared.reader.bytes_on_disk();
     let mut oldest = true;
@@ -135,6 +138,20 @@ fn last_told(event: &Event, configuration: &Configuration) -> Timestamp {
     }
 }
 
+/// What is older is past retention.
+pub(super) fn horizon(shared: &Shared) -> Timestamp {
+    let retention_ms = u64::try_from(shared.options.retention.as_millis()).unwrap_or(u64::MAX);
+    shared.clock.now().minus_ms(retention_ms)
+}
+
+/// When what was erased at a moment is gone from the disk: the next pass closes the segment that is written, that one is past
+/// retention at this age, and the pass after that takes it away.
+pub(super) fn gone_by(options: &LocalOptions, erased_at: Timestamp) -> Timestamp {
+    let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let later = ms(options.retention).saturating_add(ms(options.retention_interval).saturating_mul(2));
+    erased_at.plus_ms(later)
+}
+
 fn forget(shared: &Shared, events: &[(Seq, u32)]) -> Result<(), StoreError> {
     for events in events.chunks(FORGET_AT_ONCE) {
         submit(shared, |answer| Job::Gone { events: events.to_vec(), answer })?;
@@ -197,6 +214,7 @@ fn contents(shared: &Shared, segment: u64) -> Result<Contents, StoreError> {
     shared.reader.entries(segment, &mut |entry| match Kind::from_number(entry.head.kind) {
         Some(Kind::Config) => contents.config.push(Kept::from(&entry)),
         Some(Kind::Gone) => contents.gone.push(Kept::from(&entry)),
+        Some(Kind::Document) => {}
         Some(Kind::Request | Kind::Outcome | Kind::Change | Kind::Carried) | None => {
             let taken = replay::changes(&entry, |change| {
                 for seq in change.seq() {

@@ -7,6 +7,7 @@
 //! | `state` (once) | the feeder | everybody |
 //! | `over_quota` | retention | everybody |
 //! | `idle` | whoever sends | the feeder |
+//! | `erasures` | the writer, the feeder | everybody |
 //! | `disk_low`, `progress`, `replayed_from` | the feeder | everybody |
 
 use std::{
@@ -65,6 +66,8 @@ pub(super) struct Shared {
     /// Whether tries may have gone out that are not known.
     pub(super) resumes: bool,
     idle: AtomicBool,
+    /// Whether data of any request was ever erased: most readers need not ask.
+    erasures: AtomicBool,
     feed: Mutex<Feed>,
     feed_wanted: Condvar,
     retain: Mutex<bool>,
@@ -108,6 +111,7 @@ impl Shared {
             state: OnceLock::new(),
             progress: AtomicU8::new(0),
             replayed_from: AtomicU64::new(parts.replayed_from),
+            erasures: AtomicBool::new(parts.erasures),
             disk_low: AtomicBool::new(false),
             over_quota: AtomicBool::new(false),
             damaged: AtomicBool::new(false),
@@ -130,6 +134,15 @@ impl Shared {
 
     pub(super) fn set_idle(&self, idle: bool) {
         self.idle.store(idle, Ordering::Release);
+    }
+
+    /// Whether data of any request may have been erased.
+    pub(super) fn has_erasures(&self) -> bool {
+        self.erasures.load(Ordering::Acquire)
+    }
+
+    pub(super) fn note_erasure(&self) {
+        self.erasures.store(true, Ordering::Release);
     }
 
     pub(super) fn configuration(&self) -> Arc<Configuration> {
@@ -388,6 +401,8 @@ pub(super) struct Parts {
     pub(super) last_at: Timestamp,
     pub(super) configuration: Configuration,
     pub(super) resumes: bool,
+    /// Whether the overlay has any.
+    pub(super) erasures: bool,
     pub(super) lock: File,
     pub(super) pin: Pin,
 }

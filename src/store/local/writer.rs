@@ -11,15 +11,20 @@ use std::{
 
 use super::{
     RecordRef,
+    documents::{
+        Changed,
+        change::DocumentJob,
+        read::{erased, version},
+    },
     journal::{Committed, Frame, RecordHead, Writer as JournalWriter},
-    overlay::Change,
+    overlay::{Change, Overlay},
     queue::{AcceptJob, Answer, Job, Kept, RecordJob},
     record::{FORMAT, Kind, StoredGone, encode},
     row::{RequestRef, Slot},
     shared::Shared,
 };
 use crate::{
-    domain::{Configuration, ConnectionId, Event, RequestId, Seq, Timestamp},
+    domain::{ConfigItem, Configuration, ConnectionId, DocumentKey, Event, Family, RequestId, Seq, Timestamp},
     store::{Accepted, Offer, PayloadRef, RequestSummary, StoreError},
 };
 
@@ -36,6 +41,7 @@ enum Effect {
         record: usize,
         first_seq: Seq,
         at: Timestamp,
+        documents: Vec<Documented>,
     },
     Recorded {
         event: Event,
@@ -45,7 +51,12 @@ enum Effect {
     },
     Configured {
         configuration: Arc<Configuration>,
+        documents: Vec<Documented>,
         answer: Answer<Arc<Configuration>>,
+    },
+    Documented {
+        documents: Vec<Documented>,
+        answer: Answer<()>,
     },
     Forgotten {
         ranges: Vec<(Seq, Seq)>,
@@ -68,6 +79,9 @@ enum Effect {
     },
 }
 
+/// A document's change, and the place of its record in the frame.
+type Documented = (Changed, usize);
+
 /// The thread's own state.
 pub(super) struct WriterThread {
     shared: Arc<Shared>,
@@ -80,6 +94,8 @@ pub(super) struct WriterThread {
     recent_order: VecDeque<RequestId>,
     /// Versions decided in the frame that is being built; `None` is gone.
     versions: HashMap<Seq, Option<u32>>,
+    /// The same of documents; 0 is gone.
+    document_versions: HashMap<DocumentKey, u32>,
     /// The configuration with what the frame that is being built puts.
     configuration: Arc<Configuration>,
 }
@@ -98,6 +114,7 @@ impl WriterThread {
             recent: HashMap::new(),
             recent_order: VecDeque::new(),
             versions: HashMap::new(),
+            document_versions: HashMap::new(),
             configuration,
         }
     }
@@ -125,19 +142,17 @@ impl WriterThread {
         match job {
             Job::Accept(job) => self.decide_accept(job),
             Job::Record(job) => self.decide_record(job),
-            Job::Config { items, meta, answer } => {
-                let mut next = self.configuration.as_ref().clone();
-                for item in items {
-                    if next.version_of(&item) + 1 != item.version() {
-                        reply(answer, Err(StoreError::Conflict));
-                        return;
-                    }
-                    next.put(item);
+            Job::Config { items, meta, documents, answer } => match self.decide_config(items, &meta, documents) {
+                Ok(documents) => {
+                    let configuration = Arc::clone(&self.configuration);
+                    self.effects.push(Effect::Configured { configuration, documents, answer });
                 }
-                self.configuration = Arc::new(next);
-                self.push(Kind::Config, 0, &meta, &[], 0);
-                self.effects.push(Effect::Configured { configuration: Arc::clone(&self.configuration), answer });
-            }
+                Err(error) => reply(answer, Err(error)),
+            },
+            Job::Documents { changes, answer } => match self.decide_documents(changes) {
+                Ok(documents) => self.effects.push(Effect::Documented { documents, answer }),
+                Err(error) => reply(answer, Err(error)),
+            },
             Job::Gone { events, answer } => {
                 let mut ranges: Vec<(Seq, Seq)> = Vec::new();
                 let mut count = 0;
@@ -176,17 +191,91 @@ impl WriterThread {
         }
     }
 
-    fn decide_accept(&mut self, job: AcceptJob) {
-        if let Some(accepted) = self.recent.get(&job.request.id) {
+    fn decide_config(
+        &mut self,
+        items: Vec<ConfigItem>,
+        meta: &[u8],
+        documents: Vec<DocumentJob>,
+    ) -> Result<Vec<Documented>, StoreError> {
+        let mut next = self.configuration.as_ref().clone();
+        for item in items {
+            if next.version_of(&item) + 1 != item.version() {
+                return Err(StoreError::Conflict);
+            }
+            next.put(item);
+        }
+        let documents = self.decide_documents(documents)?;
+        self.configuration = Arc::new(next);
+        self.push(Kind::Config, 0, meta, &[], 0);
+        Ok(documents)
+    }
+
+    /// Puts every record into the frame, or none when one document is not at the version it must be at.
+    fn decide_documents(&mut self, jobs: Vec<DocumentJob>) -> Result<Vec<Documented>, StoreError> {
+        let mut decided = HashMap::with_capacity(jobs.len());
+        for job in &jobs {
+            let key = job.changed.key;
+            let stored = match decided.get(&key).or_else(|| self.document_versions.get(&key)) {
+                Some(version) => *version,
+                None => self.document_version(key, job.expects)?,
+            };
+            if stored != job.expects {
+                return Err(StoreError::Conflict);
+            }
+            decided.insert(key, job.leaves());
+        }
+        self.document_versions.extend(decided);
+        let push = |job: DocumentJob| {
+            let record = self.push(Kind::Document, 0, &job.meta, &[&job.body], job.blob_crc);
+            (job.changed, record)
+        };
+        Ok(jobs.into_iter().map(push).collect())
+    }
+
+    /// The version of a document as of the frames before; 0 when there is none.
+    fn document_version(&self, key: DocumentKey, expected: u32) -> Result<u32, StoreError> {
+        match version(&self.shared, key) {
+            // An id that was drawn for this change: nobody need wait for a rebuild to change the configuration.
+            Err(StoreError::Rebuilding { .. }) if key.family == Family::Audit => Ok(expected),
+            found => found,
+        }
+    }
+
+    fn decide_accept(&mut self, mut job: AcceptJob) {
+        // Further events of a request are no repetition of it: the documents that come with them tell those.
+        let is_new = job.first_index == 0;
+        if let Some(accepted) = self.recent.get(&job.request.id).filter(|_| is_new) {
             self.effects.push(Effect::Repeat { accepted: accepted.clone(), answer: job.answer });
             return;
         }
+        let documents = match self.expect_data(&job).and_then(|()| {
+            let documents = std::mem::take(&mut job.documents);
+            self.decide_documents(documents)
+        }) {
+            Ok(documents) => documents,
+            Err(error) => return reply(job.answer, Err(error)),
+        };
         let at = self.last_at;
         let first_seq = self.next_seq;
         self.next_seq += job.routes.len() as u64;
         let record = self.push(Kind::Request, first_seq, &job.meta, &[&job.request.body], job.blob_crc);
-        self.remember(job.request.id, Accepted { created_at: at, first_seq, events: events_of(&job) });
-        self.effects.push(Effect::Accepted { job, record, first_seq, at });
+        if is_new {
+            self.remember(job.request.id, Accepted { created_at: at, first_seq, events: events_of(&job) });
+        }
+        self.effects.push(Effect::Accepted { job, record, first_seq, at, documents });
+    }
+
+    /// Refuses to store data again that was erased since somebody read it.
+    fn expect_data(&self, job: &AcceptJob) -> Result<(), StoreError> {
+        if job.first_index == 0 {
+            return Ok(());
+        }
+        let id = job.request.id;
+        let erasure = DocumentKey { family: Family::Erasure, id: id.bits() };
+        if self.document_versions.get(&erasure).is_some_and(|version| *version > 0) {
+            return Err(StoreError::Erased { at: self.last_at });
+        }
+        erased(&self.shared, id)?.map_or(Ok(()), |at| Err(StoreError::Erased { at }))
     }
 
     fn remember(&mut self, id: RequestId, accepted: Accepted) {
@@ -240,6 +329,7 @@ impl WriterThread {
     /// Makes the frame durable, then shows it, then answers.
     fn commit(&mut self) {
         self.versions.clear();
+        self.document_versions.clear();
         let committed = if self.frame.is_empty() {
             Committed { start: self.journal.position(), end: self.journal.position() }
         } else {
@@ -250,13 +340,24 @@ impl WriterThread {
         };
         let frame = std::mem::take(&mut self.frame);
         let mut offers: HashMap<ConnectionId, Vec<Offer>> = HashMap::new();
+        let show = |documents: &mut Vec<Documented>, overlay: &mut Overlay| {
+            for (changed, record) in documents.drain(..) {
+                if changed.key.family == Family::Erasure {
+                    self.shared.note_erasure();
+                }
+                overlay.apply(Change::Document(changed, frame.place(&committed, record)));
+            }
+        };
         let mut overlay = self.shared.overlay.lock();
         for effect in &mut self.effects {
             match effect {
-                Effect::Accepted { job, record, first_seq, at } => {
+                Effect::Accepted { job, record, first_seq, at, documents } => {
+                    show(documents, &mut overlay);
                     let place = frame.place(&committed, *record);
                     let request = RequestRef { at: place, body_bytes: length(&job.request.body) };
-                    overlay.apply(Change::Arrived(summary(job, place, *at)));
+                    if job.first_index == 0 {
+                        overlay.apply(Change::Arrived(summary(job, place, *at)));
+                    }
                     for (index, event) in new_events(job, *first_seq, *at).enumerate() {
                         overlay.apply(Change::New(event.clone(), request));
                         offers.entry(job.routes[index].connection_id).or_default().push(Offer {
@@ -280,7 +381,11 @@ impl WriterThread {
                     let request = RequestRef { at: frame.place(&committed, *record), body_bytes: *body_bytes };
                     overlay.apply(Change::Carried(event.as_ref().clone(), request));
                 }
-                Effect::Configured { configuration, .. } => self.shared.set_configuration(Arc::clone(configuration)),
+                Effect::Configured { configuration, documents, .. } => {
+                    show(documents, &mut overlay);
+                    self.shared.set_configuration(Arc::clone(configuration));
+                }
+                Effect::Documented { documents, .. } => show(documents, &mut overlay),
                 Effect::Repeated { .. } | Effect::Repeat { .. } => {}
             }
         }
@@ -304,8 +409,10 @@ impl Effect {
                 let events = events_of(&job);
                 reply(job.answer, Ok(Accepted { created_at: at, first_seq, events }));
             }
-            Self::Recorded { answer, .. } | Self::Repeated { answer } => reply(answer, Ok(())),
-            Self::Configured { configuration, answer } => reply(answer, Ok(configuration)),
+            Self::Recorded { answer, .. } | Self::Repeated { answer } | Self::Documented { answer, .. } => {
+                reply(answer, Ok(()));
+            }
+            Self::Configured { configuration, answer, .. } => reply(answer, Ok(configuration)),
             Self::Forgotten { count, answer, .. } => reply(answer, Ok(count)),
             Self::Carried { answer, .. } => reply(answer, Ok(true)),
             Self::Repeat { accepted, answer } => reply(answer, Ok(accepted)),
@@ -350,7 +457,8 @@ fn summary(job: &AcceptJob, place: RecordRef, created_at: Timestamp) -> RequestS
 /// The events of a request's fan-out, ready.
 fn new_events(job: &AcceptJob, first_seq: Seq, at: Timestamp) -> impl Iterator<Item = Event> + '_ {
     let from = (job.request.id, job.request.source_id);
-    (0u16..)
+    (job.first_index..)
+        .zip(first_seq..)
         .zip(&job.routes)
-        .map(move |(index, route)| Event::accepted(from, index, *route, first_seq + u64::from(index), at))
+        .map(move |((index, seq), route)| Event::accepted(from, index, *route, seq, at))
 }

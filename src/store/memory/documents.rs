@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use crate::{
-    domain::{Document, DocumentKey, Family, Request},
+    domain::{Document, DocumentKey, Family, Request, RequestId, Timestamp},
     store::{DocumentChange, DocumentStretch, StoreError},
 };
 
@@ -44,6 +44,12 @@ impl Documents {
     pub(super) fn attached(&self, key: DocumentKey) -> Result<Request, StoreError> {
         let (_, attached) = self.0.get(&key).ok_or(StoreError::NotFound)?;
         attached.as_ref().map(|request| request.as_ref().clone()).ok_or(StoreError::NotFound)
+    }
+
+    /// When the data of a request was erased.
+    pub(super) fn erased(&self, request: RequestId) -> Option<Timestamp> {
+        let (document, _) = self.0.get(&DocumentKey { family: Family::Erasure, id: request.bits() })?;
+        if let Document::Erasure(erasure) = document { Some(erasure.at) } else { None }
     }
 
     pub(super) fn stretch(&self, family: Family, stretch: DocumentStretch) -> Vec<Document> {

@@ -111,6 +111,9 @@ impl State {
         if let Some(answer) = self.recent.answers.get(&new.request.id).filter(|_| is_new) {
             return Ok(answer.clone());
         }
+        if let Some(at) = self.documents.erased(new.request.id).filter(|_| !is_new) {
+            return Err(StoreError::Erased { at });
+        }
         self.documents.change(put_all(new.documents.clone()))?;
         self.last_at = self.last_at.max(now);
         let answer = Accepted {
@@ -238,14 +241,18 @@ impl State {
         for kept in self.queue(connection).filter(|kept| !kept.is_due_after(now)) {
             let created_at = kept.event.created_at;
             held.events += 1;
-            held.body_bytes += self.request(kept.payload_ref).map_or(0, |request| request.body.len() as u64);
+            held.body_bytes += self.requests.get(kept.payload_ref).map_or(0, |request| request.body.len() as u64);
             held.oldest_at = Some(held.oldest_at.map_or(created_at, |oldest| oldest.min(created_at)));
         }
         held
     }
 
     pub(super) fn request(&self, at: PayloadRef) -> Result<Request, StoreError> {
-        self.requests.get(at).map(|request| request.as_ref().clone()).ok_or(StoreError::NotFound)
+        let request = self.requests.get(at).ok_or(StoreError::NotFound)?;
+        match self.documents.erased(request.id) {
+            Some(at) => Err(StoreError::Erased { at }),
+            None => Ok(request.as_ref().clone()),
+        }
     }
 
     pub(super) fn event(&self, id: EventId) -> Result<KeptEvent, StoreError> {

@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::moment;
+use super::{destination::StoredDestination, moment};
 use crate::{
     domain::{
-        ApiKey, ApiKeyId, CliDestination, ConfigItem, Connection, ConnectionId, Destination, DestinationAuth,
-        DestinationId, DestinationKind, HttpDestination, HttpMethod, Project, ProjectId, RetryRule, RetryStrategy,
-        Rule, Source, SourceId, SourceToken, StatusCodes, Timestamp,
+        ApiKey, ApiKeyId, ConfigItem, Connection, ConnectionId, CustomResponse, Destination, DestinationId, HttpMethod,
+        Previous, Project, ProjectId, ResponseType, RetryRule, RetryStrategy, Rule, Scope, Source, SourceId,
+        SourceToken, StatusCodes, Timestamp,
     },
     store::local::key::{KeyError, MasterKey},
 };
@@ -23,8 +23,12 @@ pub enum StoredItem {
     Project {
         /// 128 bits of the id.
         id: [u8; 16],
+        /// What people call it.
+        name: String,
         /// Sealed.
         signing_secret: Vec<u8>,
+        /// The one before, sealed, and until when it signs.
+        previous: Option<(Vec<u8>, i64)>,
         /// Milliseconds.
         created_at: i64,
         /// From 1.
@@ -40,6 +44,8 @@ pub enum StoredItem {
         kind: String,
         /// As in a request line.
         allowed_http_methods: Vec<String>,
+        /// Its type and body.
+        custom_response: Option<(StoredResponseType, String)>,
     },
     /// A destination.
     Destination {
@@ -73,11 +79,33 @@ pub enum StoredItem {
         label: String,
         /// SHA-256.
         hash: [u8; 32],
+        /// What it allows.
+        scope: StoredScope,
+        /// The hash before, and until when it counts.
+        previous: Option<([u8; 32], i64)>,
+        /// Milliseconds.
+        revoked_at: Option<i64>,
         /// Milliseconds.
         created_at: i64,
         /// From 1.
         version: u32,
     },
+}
+
+/// What a key allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StoredScope {
+    Read,
+    Write,
+    Admin,
+}
+
+/// The type of what a source answers with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StoredResponseType {
+    Json,
+    Text,
+    Xml,
 }
 
 /// What sources, destinations and connections have in common.
@@ -91,61 +119,6 @@ pub struct Common {
     pub(super) created_at: i64,
     pub(super) updated_at: i64,
     pub(super) version: u32,
-}
-
-/// Where a destination is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum StoredDestination {
-    /// See the domain's type.
-    Http {
-        /// Absolute; `None` while it has none.
-        url: Option<String>,
-        /// Overrides the request's.
-        http_method: Option<String>,
-        /// Whether the path is left out.
-        path_forwarding_disabled: bool,
-        /// Credentials.
-        auth: StoredAuth,
-    },
-    /// Inside the gateway.
-    MockApi,
-    /// Handed to whoever listens.
-    Cli {
-        /// Behind the local server's address.
-        path: String,
-        /// Overrides the request's.
-        http_method: Option<String>,
-        /// Whether the path is left out.
-        path_forwarding_disabled: bool,
-        /// Credentials.
-        auth: StoredAuth,
-    },
-}
-
-/// Credentials: every secret sealed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum StoredAuth {
-    /// The project's signature alone.
-    HookdeckSignature,
-    /// A token.
-    BearerToken {
-        /// Sealed.
-        token: Vec<u8>,
-    },
-    /// User and password.
-    BasicAuth {
-        /// As it is.
-        username: String,
-        /// Sealed.
-        password: Vec<u8>,
-    },
-    /// A key in a header.
-    ApiKeyHeader {
-        /// The header's name.
-        key: String,
-        /// Sealed.
-        api_key: Vec<u8>,
-    },
 }
 
 /// A rule.
@@ -178,7 +151,12 @@ impl StoredItem {
         Ok(match item {
             ConfigItem::Project(item) => Self::Project {
                 id: item.id.bits().to_be_bytes(),
+                name: item.name.clone(),
                 signing_secret: key.seal(item.id.bits(), &item.signing_secret)?,
+                previous: match &item.previous_secret {
+                    Some(previous) => Some((key.seal(item.id.bits(), &previous.value)?, previous.until.ms())),
+                    None => None,
+                },
                 created_at: item.created_at.ms(),
                 version: item.version,
             },
@@ -200,6 +178,10 @@ impl StoredItem {
                     .iter()
                     .map(|method| method.as_str().to_owned())
                     .collect(),
+                custom_response: item
+                    .custom_response
+                    .as_ref()
+                    .map(|response| (response.content_type.into(), response.body.clone())),
             },
             ConfigItem::Destination(item) => Self::Destination {
                 common: Common {
@@ -236,6 +218,9 @@ impl StoredItem {
                 id: item.id.bits().to_be_bytes(),
                 label: item.label.clone(),
                 hash: item.hash,
+                scope: item.scope.into(),
+                previous: item.previous.as_ref().map(|previous| (previous.value, previous.until.ms())),
+                revoked_at: item.revoked_at.map(Timestamp::ms),
                 created_at: item.created_at.ms(),
                 version: item.version,
             },
@@ -250,22 +235,28 @@ impl StoredItem {
     pub fn into_item(self, key: &MasterKey) -> Result<ConfigItem, KeyError> {
         let bits = u128::from_be_bytes;
         Ok(match self {
-            Self::Project { id, signing_secret, created_at, version } => ConfigItem::Project(Project {
+            Self::Project { id, name, signing_secret, previous, created_at, version } => ConfigItem::Project(Project {
                 id: ProjectId::from_bits(bits(id)),
-                name: "hookgate".to_owned(),
+                name,
                 signing_secret: key.open(bits(id), &signing_secret)?,
-                previous_secret: None,
+                previous_secret: match previous {
+                    Some((sealed, until)) => {
+                        Some(Previous { value: key.open(bits(id), &sealed)?, until: moment(until) })
+                    }
+                    None => None,
+                },
                 created_at: moment(created_at),
                 version,
             }),
-            Self::Source { common, token, kind, allowed_http_methods } => ConfigItem::Source(Source {
+            Self::Source { common, token, kind, allowed_http_methods, custom_response } => ConfigItem::Source(Source {
                 id: SourceId::from_bits(bits(common.id)),
                 name: common.name,
                 description: common.description,
                 token: SourceToken::new(token),
                 kind,
                 allowed_http_methods: methods(&allowed_http_methods),
-                custom_response: None,
+                custom_response: custom_response
+                    .map(|(content_type, body)| CustomResponse { content_type: content_type.into(), body }),
                 disabled_at: common.disabled_at.map(moment),
                 deleted_at: common.deleted_at.map(moment),
                 created_at: moment(common.created_at),
@@ -301,86 +292,59 @@ impl StoredItem {
                     version: common.version,
                 })
             }
-            Self::ApiKey { id, label, hash, created_at, version } => ConfigItem::ApiKey(ApiKey {
-                id: ApiKeyId::from_bits(bits(id)),
-                label,
-                hash,
-                scope: crate::domain::Scope::Admin,
-                previous: None,
-                revoked_at: None,
-                created_at: moment(created_at),
-                version,
-            }),
+            Self::ApiKey { id, label, hash, scope, previous, revoked_at, created_at, version } => {
+                ConfigItem::ApiKey(ApiKey {
+                    id: ApiKeyId::from_bits(bits(id)),
+                    label,
+                    hash,
+                    scope: scope.into(),
+                    previous: previous.map(|(value, until)| Previous { value, until: moment(until) }),
+                    revoked_at: revoked_at.map(moment),
+                    created_at: moment(created_at),
+                    version,
+                })
+            }
         })
     }
 }
 
-impl StoredDestination {
-    fn new(owner: DestinationId, kind: &DestinationKind, key: &MasterKey) -> Result<Self, KeyError> {
-        let name = |method: HttpMethod| method.as_str().to_owned();
-        Ok(match kind {
-            DestinationKind::Http(http) => Self::Http {
-                url: http.url.clone(),
-                http_method: http.http_method.map(name),
-                path_forwarding_disabled: http.path_forwarding_disabled,
-                auth: StoredAuth::new(owner, &http.auth, key)?,
-            },
-            DestinationKind::Cli(cli) => Self::Cli {
-                path: cli.path.clone(),
-                http_method: cli.http_method.map(name),
-                path_forwarding_disabled: cli.path_forwarding_disabled,
-                auth: StoredAuth::new(owner, &cli.auth, key)?,
-            },
-            DestinationKind::MockApi => Self::MockApi,
-        })
-    }
-
-    fn into_kind(self, owner: u128, key: &MasterKey) -> Result<DestinationKind, KeyError> {
-        let method = |name: Option<String>| name.as_deref().and_then(HttpMethod::parse);
-        Ok(match self {
-            Self::Http { url, http_method, path_forwarding_disabled, auth } => DestinationKind::Http(HttpDestination {
-                url,
-                http_method: method(http_method),
-                path_forwarding_disabled,
-                auth: auth.into_auth(owner, key)?,
-            }),
-            Self::Cli { path, http_method, path_forwarding_disabled, auth } => DestinationKind::Cli(CliDestination {
-                path,
-                http_method: method(http_method),
-                path_forwarding_disabled,
-                auth: auth.into_auth(owner, key)?,
-            }),
-            Self::MockApi => DestinationKind::MockApi,
-        })
+impl From<Scope> for StoredScope {
+    fn from(scope: Scope) -> Self {
+        match scope {
+            Scope::Read => Self::Read,
+            Scope::Write => Self::Write,
+            Scope::Admin => Self::Admin,
+        }
     }
 }
 
-impl StoredAuth {
-    fn new(owner: DestinationId, auth: &DestinationAuth, key: &MasterKey) -> Result<Self, KeyError> {
-        let owner = owner.bits();
-        Ok(match auth {
-            DestinationAuth::HookdeckSignature => Self::HookdeckSignature,
-            DestinationAuth::BearerToken { token } => Self::BearerToken { token: key.seal(owner, token)? },
-            DestinationAuth::BasicAuth { username, password } => {
-                Self::BasicAuth { username: username.clone(), password: key.seal(owner, password)? }
-            }
-            DestinationAuth::ApiKeyHeader { key: name, api_key } => {
-                Self::ApiKeyHeader { key: name.clone(), api_key: key.seal(owner, api_key)? }
-            }
-        })
+impl From<StoredScope> for Scope {
+    fn from(scope: StoredScope) -> Self {
+        match scope {
+            StoredScope::Read => Self::Read,
+            StoredScope::Write => Self::Write,
+            StoredScope::Admin => Self::Admin,
+        }
     }
+}
 
-    fn into_auth(self, owner: u128, key: &MasterKey) -> Result<DestinationAuth, KeyError> {
-        Ok(match self {
-            Self::HookdeckSignature => DestinationAuth::HookdeckSignature,
-            Self::BearerToken { token } => DestinationAuth::BearerToken { token: key.open(owner, &token)? },
-            Self::BasicAuth { username, password } => {
-                DestinationAuth::BasicAuth { username, password: key.open(owner, &password)? }
-            }
-            Self::ApiKeyHeader { key: name, api_key } => {
-                DestinationAuth::ApiKeyHeader { key: name, api_key: key.open(owner, &api_key)? }
-            }
-        })
+impl From<ResponseType> for StoredResponseType {
+    fn from(kind: ResponseType) -> Self {
+        match kind {
+            ResponseType::Json => Self::Json,
+            ResponseType::Text => Self::Text,
+            ResponseType::Xml => Self::Xml,
+        }
+    }
+}
+
+impl From<StoredResponseType> for ResponseType {
+    fn from(kind: StoredResponseType) -> Self {
+        match kind {
+            StoredResponseType::Json => Self::Json,
+            StoredResponseType::Text => Self::Text,
+            StoredResponseType::Xml => Self::Xml,
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{StoredRequest, moment};
 use crate::domain::{
-    AttemptRecord, AttemptResult, AttemptStatus, AttemptSummary, AttemptTrigger, ConnectionId, DestinationId,
+    AttemptRecord, AttemptResult, AttemptStatus, AttemptSummary, AttemptTrigger, BulkId, ConnectionId, DestinationId,
     ErrorCode, Event, Phase, RequestId, Seq, SourceId, Timestamp, Unsent,
 };
 
@@ -61,6 +61,8 @@ pub struct StoredEvent {
     pub(super) phase: StoredPhase,
     pub(super) generation: u32,
     pub(super) automatic_used: u32,
+    pub(super) bulk: Option<[u8; 16]>,
+    pub(super) deleted_at: Option<i64>,
     pub(super) attempts: Vec<StoredSummary>,
 }
 
@@ -209,12 +211,20 @@ impl From<&Event> for StoredEvent {
             phase,
             generation: event.generation,
             automatic_used: event.automatic_used,
+            bulk: event.bulk_id.map(|id| id.bits().to_be_bytes()),
+            deleted_at: event.deleted_at.map(Timestamp::ms),
             attempts: event.attempts.iter().map(StoredSummary::from).collect(),
         }
     }
 }
 
 impl StoredEvent {
+    /// The request alone.
+    #[must_use]
+    pub fn request_id(&self) -> RequestId {
+        RequestId::from_bits(u128::from_be_bytes(self.request))
+    }
+
     /// The row; its number stands in the record's header.
     #[must_use]
     pub fn into_event(self, seq: Seq) -> Event {
@@ -243,8 +253,8 @@ impl StoredEvent {
             phase,
             generation: self.generation,
             automatic_used: self.automatic_used,
-            bulk_id: None,
-            deleted_at: None,
+            bulk_id: self.bulk.map(|id| BulkId::from_bits(u128::from_be_bytes(id))),
+            deleted_at: self.deleted_at.map(moment),
             attempts: self.attempts.into_iter().map(AttemptSummary::from).collect(),
         }
     }

@@ -26,6 +26,8 @@ pub struct StoredRequest<'a> {
     pub(super) headers: Cow<'a, [(String, Bytes)]>,
     pub(super) client_ip: Option<IpAddr>,
     pub(super) body_truncated: bool,
+    /// The place of the first event in the fan-out: not 0 for further events of a request that was stored before.
+    pub(super) first_index: u16,
     /// Connection and destination of each event, and the connection's generation, in order.
     pub(super) routes: Vec<([u8; 16], [u8; 16], u32)>,
     /// Connections that made no event, and why.
@@ -47,6 +49,7 @@ impl<'a> StoredRequest<'a> {
             headers: Cow::Borrowed(&request.headers),
             client_ip: request.client_ip,
             body_truncated: request.body_truncated,
+            first_index: 0,
             routes: routes
                 .iter()
                 .map(|route| {
@@ -60,6 +63,18 @@ impl<'a> StoredRequest<'a> {
                 .collect(),
             rejection: rejection.map(RejectionCause::number),
         }
+    }
+
+    /// The same for further events, the first of them at this place in the fan-out.
+    #[must_use]
+    pub fn further(self, first_index: u16) -> Self {
+        Self { first_index, ..self }
+    }
+
+    /// The place of its first event in the fan-out; not 0 when it adds to a request that was stored before.
+    #[must_use]
+    pub const fn first_index(&self) -> u16 {
+        self.first_index
     }
 
     /// The id alone.

@@ -1,43 +1,20 @@
-//! The shapes of format 1, and what they are in the format of now. Read for ever, never written.
+//! The shapes of format 1, and what they were in [format 2](super::v2). Read for ever, never written.
 //!
 //! Format 1 had no generations and nothing deleted: what it says is of generation 0. Only what changed is here; what a
 //! shape here uses from beside must not change without a copy.
 
-use std::{borrow::Cow, net::IpAddr};
+use std::net::IpAddr;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Stored, StoredAttempt, StoredCarried, StoredEvent, StoredGone, StoredItem, StoredItems, StoredOutcome,
-    StoredRequest,
-    config::{Common, StoredAuth, StoredDestination, StoredRule},
+    StoredAttempt,
+    config::{Common, StoredRule},
+    destination::{StoredAuth, StoredDestination},
     event::{StoredPhase, StoredStatus, StoredSummary, StoredTrigger},
+    v2,
 };
-
-impl Stored for StoredRequest<'_> {
-    type V1 = Request;
-}
-
-impl Stored for StoredOutcome<'_> {
-    type V1 = Outcome;
-}
-
-impl Stored for StoredEvent {
-    type V1 = Event;
-}
-
-impl Stored for StoredItems {
-    type V1 = Items;
-}
-
-impl Stored for StoredGone {
-    type V1 = Self;
-}
-
-impl Stored for StoredCarried<'_> {
-    type V1 = Carried;
-}
 
 /// A request as it was stored.
 #[derive(Debug, Serialize, Deserialize)]
@@ -54,16 +31,16 @@ pub struct Request {
     rejection: Option<u8>,
 }
 
-impl From<Request> for StoredRequest<'_> {
+impl From<Request> for v2::Request {
     fn from(old: Request) -> Self {
         Self {
             id: old.id,
             source: old.source,
             received_at: old.received_at,
-            method: Cow::Owned(old.method),
-            path: Cow::Owned(old.path),
-            query: old.query.map(Cow::Owned),
-            headers: Cow::Owned(old.headers),
+            method: old.method,
+            path: old.path,
+            query: old.query,
+            headers: old.headers,
             client_ip: old.client_ip,
             body_truncated: false,
             routes: old.routes.into_iter().map(|(connection, destination)| (connection, destination, 0)).collect(),
@@ -154,7 +131,7 @@ pub struct Event {
     attempts: Vec<Summary>,
 }
 
-impl From<Event> for StoredEvent {
+impl From<Event> for v2::Event {
     fn from(old: Event) -> Self {
         Self {
             request: old.request,
@@ -179,7 +156,7 @@ pub struct Outcome {
     attempt: StoredAttempt<'static>,
 }
 
-impl From<Outcome> for StoredOutcome<'_> {
+impl From<Outcome> for v2::Outcome {
     fn from(old: Outcome) -> Self {
         Self { event: old.event.into(), attempt: old.attempt }
     }
@@ -194,10 +171,10 @@ pub struct Carried {
     attempts: Vec<Option<StoredAttempt<'static>>>,
 }
 
-impl From<Carried> for StoredCarried<'_> {
+impl From<Carried> for v2::Carried {
     fn from(old: Carried) -> Self {
         Self {
-            request: old.request.map(StoredRequest::from),
+            request: old.request.map(v2::Request::from),
             body_len: old.body_len,
             event: old.event.into(),
             attempts: old.attempts,
@@ -209,9 +186,9 @@ impl From<Carried> for StoredCarried<'_> {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Items(Vec<Item>);
 
-impl From<Items> for StoredItems {
+impl From<Items> for v2::Items {
     fn from(old: Items) -> Self {
-        Self(old.0.into_iter().map(StoredItem::from).collect())
+        Self(old.0.into_iter().map(v2::Item::from).collect())
     }
 }
 
@@ -251,7 +228,7 @@ pub enum Item {
     },
 }
 
-impl From<Item> for StoredItem {
+impl From<Item> for v2::Item {
     fn from(old: Item) -> Self {
         match old {
             Item::Project { id, signing_secret, created_at, version } => {

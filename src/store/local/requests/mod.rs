@@ -20,6 +20,7 @@ use parking_lot::Mutex;
 use super::{
     journal::SegmentInfo,
     overlay::Overlay,
+    retention::horizon,
     shared::Shared,
     state::{State, StateError},
 };
@@ -150,10 +151,4 @@ pub(super) fn forget(state: &State, shared: &Shared) -> Result<(), StateError> {
     };
     shared.overlay.lock().requests.forget(is_gone);
     state.forget_requests(is_gone)
-}
-
-/// Requests from before are past retention.
-fn horizon(shared: &Shared) -> Timestamp {
-    let retention_ms = u64::try_from(shared.options.retention.as_millis()).unwrap_or(u64::MAX);
-    shared.clock.now().minus_ms(retention_ms)
 }

@@ -1,6 +1,5 @@
 //! The read side of requests: sled with what is newer over it, and their data from the journal.
 
-use super::horizon;
 use crate::{
     domain::{Event, RequestId, Span},
     store::{
@@ -10,6 +9,7 @@ use crate::{
             RecordRef,
             read::request_content,
             requests::NewRequests,
+            retention::horizon,
             row::Row,
             shared::Shared,
             state::{State, StateError},

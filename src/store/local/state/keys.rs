@@ -5,7 +5,7 @@
 
 use super::error::Corrupt;
 use crate::{
-    domain::{Seq, Timestamp},
+    domain::{DocumentKey, Seq, Timestamp},
     store::PayloadRef,
 };
 
@@ -23,6 +23,8 @@ const COLD: u8 = b'c';
 const DUE: u8 = b'd';
 /// A chunk of requests.
 pub(super) const REQUESTS: u8 = b'q';
+/// A document.
+const DOCUMENT: u8 = b'n';
 /// A handle's id.
 pub(super) const HANDLE: u8 = b'i';
 /// Something by name.
@@ -58,6 +60,19 @@ pub(super) fn first_of_requests(key: &[u8]) -> Option<PayloadRef> {
     let key: &[u8; 17] = key.try_into().ok()?;
     let (segment, offset) = (key[1..9].try_into().ok()?, key[9..].try_into().ok()?);
     Some(PayloadRef(u64::from_be_bytes(segment), u64::from_be_bytes(offset)))
+}
+
+pub(super) fn document(document: DocumentKey) -> [u8; 18] {
+    let mut key = [DOCUMENT; 18];
+    key[1] = document.family.number();
+    key[2..].copy_from_slice(&document.id.to_be_bytes());
+    key
+}
+
+/// Reads the id back from a key of [`document`].
+pub(super) fn id_of_document(key: &[u8]) -> Option<u128> {
+    let key: &[u8; 18] = key.try_into().ok()?;
+    Some(u128::from_be_bytes(key[2..].try_into().ok()?))
 }
 
 pub(super) fn handle(handle: u32) -> [u8; 5] {

@@ -14,12 +14,14 @@
 //! | `plan` | a filter in terms of zones and columns |
 //! | `query`, `latest`, `named`, `lookup`, `pending`, `held` | answers |
 //! | `requests` | chunks of requests, beside the events |
+//! | `documents` | documents, beside both |
 //!
 //! Here alone sled is imported.
 
 mod cold;
 mod column;
 mod combination;
+mod documents;
 mod durable;
 mod error;
 mod handles;

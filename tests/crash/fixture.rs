@@ -162,7 +162,9 @@ pub(crate) fn id(of: &Value) -> String {
 
 /// Takes away what says something of the machine, and what is only zeros.
 fn clean(data: &Path) {
-    fs::remove_file(data.join("lock")).unwrap();
+    for lock in ["lock", "backup.lock"] {
+        fs::remove_file(data.join(lock)).unwrap();
+    }
     let path = data.join("CHECKPOINT");
     let mut checkpoint = fs::read(&path).unwrap();
     checkpoint.truncate(checkpoint.len() - 4);

@@ -10,6 +10,7 @@ pub mod accepting;
 pub mod closing;
 pub mod configuring;
 pub mod cutting;
+pub mod documents;
 pub mod filtering;
 pub mod holding;
 pub mod kit;
@@ -77,6 +78,16 @@ macro_rules! conformance_tests {
             filtering::filters_restrict_by_what_became_of_events,
             filtering::events_are_found_by_their_ids_and_those_of_their_requests,
             filtering::pages_by_the_last_attempt_walk_both_ways,
+            documents::every_kind_of_document_is_read_at_once_and_kept,
+            documents::a_document_is_replaced_by_its_next_version_only,
+            documents::a_document_that_was_taken_away_is_gone_and_may_come_anew,
+            documents::what_cannot_be_changed_together_is_not_changed_at_all,
+            documents::changes_are_decided_in_the_order_of_submission,
+            documents::documents_are_paged_both_ways_by_id,
+            documents::a_request_stays_attached_until_its_document_goes,
+            documents::erased_data_is_refused_to_every_reader,
+            documents::further_events_of_a_request_are_found_and_listed_with_it,
+            documents::what_is_not_there_is_not_found,
             holding::what_is_on_hold_is_summed,
             holding::cut_and_settled_events_are_not_on_hold,
             listing::filters_restrict_by_every_field,

@@ -52,7 +52,7 @@ impl From<StoreError> for ResendError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NotFound => Self::NotFound("request"),
-            StoreError::Damaged(_) => Self::DataGone,
+            StoreError::Erased { .. } | StoreError::Damaged(_) => Self::DataGone,
             error @ (StoreError::Overloaded(_)
             | StoreError::DiskFull { .. }
             | StoreError::OverQuota { .. }
@@ -280,7 +280,7 @@ fn content_of(store: &dyn Store, id: RequestId) -> Result<(KeptRequest, RequestC
 /// What was asked for is there, but its data may not be.
 fn data<T>(read: Result<T, StoreError>) -> Result<T, ResendError> {
     match read {
-        Err(StoreError::NotFound | StoreError::Damaged(_)) => Err(ResendError::DataGone),
+        Err(StoreError::NotFound | StoreError::Erased { .. } | StoreError::Damaged(_)) => Err(ResendError::DataGone),
         read => read.map_err(ResendError::Store),
     }
 }

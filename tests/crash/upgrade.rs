@@ -108,7 +108,8 @@ fn assert_all_there(client: &ApiClient, expected: &Value) {
         }
         assert!(is["attempts"].as_u64() >= was["attempts"].as_u64());
     }
-    for was in all(expected, "attempts") {
+    // One that was to come has been made by now.
+    for was in all(expected, "attempts").iter().filter(|attempt| attempt["status"] != "PENDING") {
         assert_still(was, &client.get(&format!("/attempts/{}", id(was))));
     }
 }

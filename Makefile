@@ -1,8 +1,8 @@
 # What one does here, one word each. `make` alone lists them.
-# Nothing but Rust and a C compiler is needed; crates are fetched by cargo.
+# Nothing but Rust and a C compiler is needed, save for `clients`; crates are fetched by cargo.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test verify bench faults clean needs
+.PHONY: help run test clients verify bench faults clean needs
 
 help: ## list these words
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -12,6 +12,12 @@ run: needs ## run the gateway, release build, on ./data
 
 test: needs ## run every test
 	cargo test
+
+# Node 20 with npm and Python 3 with venv are needed; packages are fetched as cargo fetches crates.
+clients: needs ## run Hookdeck's SDK and CLI, the Terraform provider's calls and Schemathesis against a release build
+	tests/clients/run --check
+	cargo build --release
+	tests/clients/run
 
 verify: needs ## check format, lints, tests, docs, licences: what has to pass before a change goes in
 	.ci/run

@@ -11,7 +11,7 @@ use std::{
 use clap::{Parser, Subcommand};
 
 use crate::{
-    app::{self, ArchiveError, ExportOptions},
+    app::{self, ArchiveError, CliConfigError, ExportOptions},
     config::{ConfigError, Environment, Loaded, Settings},
     domain::Scope,
     store::local::{
@@ -85,6 +85,15 @@ enum Command {
     },
     /// Make the data directory (data.dir), which must be empty or missing, from JSON lines on standard input
     Import,
+    /// Write the configuration file of Hookdeck's CLI for this gateway, to standard output or into a file
+    CliConfig {
+        /// The API key in it; otherwise that of HOOKGATE_API_KEY; otherwise a new one, for which the gateway must be stopped
+        #[arg(long, value_name = "KEY")]
+        api_key: Option<String>,
+        /// Write it into this file, which must not be there yet, for its owner alone
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
     /// Settings
     Config {
         #[command(subcommand)]
@@ -176,6 +185,13 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Restore { directory } => print(&app::restore(&settings, &directory)?)?,
         Command::Rebuild { salvage } => print(&app::rebuild(&settings, salvage)?)?,
         Command::Key { command: KeyCommand::New { label, scope } } => print(&app::new_key(&settings, &label, scope)?)?,
+        Command::CliConfig { api_key, output } => {
+            let config = app::cli_config(&settings, api_key)?;
+            match output {
+                Some(file) => config.write_to(&file)?,
+                None => print(&config)?,
+            }
+        }
         Command::Config { command: ConfigCommand::Show } => {}
     }
     Ok(Outcome::Done)
@@ -198,6 +214,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     let theirs = |cause: &(dyn std::error::Error + 'static)| {
         cause.is::<ConfigError>()
             || cause.is::<ArchiveError>()
+            || cause.is::<CliConfigError>()
             || cause.downcast_ref().is_some_and(OpenError::is_usage)
             || cause.downcast_ref().is_some_and(BackupError::is_usage)
             || cause.downcast_ref().is_some_and(ImportError::is_usage)

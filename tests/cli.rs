@@ -60,7 +60,19 @@ fn a_file_that_is_missing_ends_with_2_and_says_why() {
 fn wrong_usage_ends_with_2_and_help_with_0() {
     ended(hookgate(&["start"], &[]), 2);
     let (stdout, _) = ended(hookgate(&["--help"], &[]), 0);
-    for word in ["serve", "check", "rebuild", "backup", "restore", "export", "import", "config", "key", "Exit codes"] {
+    for word in [
+        "serve",
+        "check",
+        "rebuild",
+        "backup",
+        "restore",
+        "export",
+        "import",
+        "cli-config",
+        "config",
+        "key",
+        "Exit codes",
+    ] {
         assert!(stdout.contains(word), "{word} is not in {stdout}");
     }
 }

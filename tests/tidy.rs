@@ -212,7 +212,7 @@ fn walk(directory: &Path) -> Vec<PathBuf> {
         let path = directory.join(&name);
         if !entry.file_type().expect("an entry has a type").is_dir() {
             found.push(path);
-        } else if ![".git", "target", "data"].iter().any(|skipped| name == *skipped) {
+        } else if ![".git", "target", "data", "node_modules"].iter().any(|skipped| name == *skipped) {
             found.extend(walk(&path));
         }
     }

@@ -8,6 +8,7 @@ mod archive;
 mod backups;
 mod banner;
 mod certificates;
+mod cli_config;
 mod files;
 mod keys;
 mod listeners;
@@ -30,11 +31,13 @@ use anyhow::Context;
 
 pub use self::archive::{ArchiveError, ExportOptions, Exported, export, import};
 pub use self::backups::{BackupReport, backup, restore};
+pub use self::cli_config::{CliConfig, CliConfigError, cli_config};
 pub use self::offline::{CheckReport, check, new_key, rebuild};
 use self::{
     files::Connections,
     listeners::{Listener, Serving},
     notifier::Notifier,
+    provision::Provisioned,
     stop::{Patience, Signals},
 };
 use crate::{
@@ -102,6 +105,10 @@ impl Application {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = Arc::new(LocalStore::open(store_options(settings), Arc::clone(&clock))?);
         let provisioned = provision::provision(store.as_ref(), settings, clock.now())?;
+        if !matches!(provisioned, Provisioned::Before) {
+            // Commands that look into the directory of a running gateway see the project from the beginning.
+            store.make_checkpoint();
+        }
         let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
         let engine = Engine {
             store: Arc::clone(&shared),

@@ -72,7 +72,6 @@ pub const LATER: &[(&str, &[&str])] = &[
     ("/metrics/requests", &["GET"]),
     ("/metrics/transformations", &["GET"]),
     ("/notifications/webhooks", &["PUT"]),
-    ("/openapi", &["GET"]),
     ("/organizations/current", &["GET", "PUT"]),
     ("/organizations/current/api-keys", &["GET", "POST"]),
     ("/organizations/current/api-keys/{id}", &["DELETE", "PUT"]),

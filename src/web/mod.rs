@@ -17,6 +17,7 @@ pub mod fields;
 pub mod filters;
 pub mod ingest;
 pub mod later;
+pub mod openapi;
 pub mod parameters;
 pub mod profiles;
 pub mod resources;

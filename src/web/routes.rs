@@ -20,6 +20,7 @@ use super::{
     body::{self, Limits, Pace},
     error::{ApiError, quoted},
     later::{self, LATER},
+    openapi,
     parameters::Parameters,
     profiles::Version,
     resources::{Answer, Call, Route, attempts, connections, destinations, events, health, requests, sources},
@@ -30,7 +31,7 @@ use crate::{actors::GatewayHandle, ingress::Rejections, query::Query};
 pub const API_BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// Every resource's table.
-const TABLES: [&[Route]; 7] = [
+const TABLES: [&[Route]; 8] = [
     health::ROUTES,
     sources::ROUTES,
     destinations::ROUTES,
@@ -38,7 +39,13 @@ const TABLES: [&[Route]; 7] = [
     requests::ROUTES,
     events::ROUTES,
     attempts::ROUTES,
+    openapi::ROUTES,
 ];
+
+/// Every route, in the order in which they are tried.
+pub fn all() -> impl Iterator<Item = &'static Route> {
+    TABLES.iter().copied().flatten()
+}
 
 /// What the API is built from.
 pub struct ApiState {
@@ -99,7 +106,7 @@ async fn answer(request: &HttpRequest, payload: &mut Payload, state: &Data<ApiSt
 fn find(version: Version, method: &str, path: &str) -> Result<(&'static Route, String), ApiError> {
     let mut allowed: Vec<&str> = Vec::new();
     let mut elsewhere = false;
-    for route in TABLES.iter().copied().flatten() {
+    for route in all() {
         if let Some(id) = matched(route.path, path) {
             if !route.versions.have(version) {
                 elsewhere = true;

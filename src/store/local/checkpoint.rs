@@ -15,6 +15,7 @@ use std::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::record::{StoredItem, v1, v2};
+use crate::domain::ProjectId;
 
 const MAGIC: &[u8; 8] = b"HGCKPT\0\0";
 const FORMAT: u32 = 3;
@@ -89,6 +90,18 @@ impl Checkpoint {
             newer if newer > FORMAT => Err(CheckpointError::Newer(newer)),
             _ => Err(CheckpointError::Damaged),
         }
+    }
+
+    /// The project in the configuration, where there is one already.
+    #[must_use]
+    pub fn project(&self) -> Option<ProjectId> {
+        self.items.iter().find_map(|item| match item {
+            StoredItem::Project { id, .. } => Some(ProjectId::from_bits(u128::from_be_bytes(*id))),
+            StoredItem::Source { .. }
+            | StoredItem::Destination { .. }
+            | StoredItem::Connection { .. }
+            | StoredItem::ApiKey { .. } => None,
+        })
     }
 
     /// The file's bytes.

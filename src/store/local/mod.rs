@@ -110,10 +110,15 @@ struct Threads {
 }
 
 impl LocalStore {
+    /// Makes a checkpoint now, not when one is due; returns when it was made, or could not be, which is logged.
+    pub fn make_checkpoint(&self) {
+        self.shared.ask_for_checkpoint();
+    }
+
     /// Takes a full checkpoint's worth of folding now; returns when sled has everything that was applied before.
     #[cfg(any(test, feature = "test-util"))]
     pub fn fold_everything(&self) {
-        self.shared.ask_for_checkpoint();
+        self.make_checkpoint();
     }
 
     /// Runs one retention pass now and returns how many bytes of the journal it gave back.

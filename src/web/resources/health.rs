@@ -9,8 +9,11 @@ use super::{Answer, Call, Route};
 
 /// What this resource answers to.
 pub const ROUTES: &[Route] = &[
-    Route::new("GET", "/-/healthz", |call| Box::pin(alive(call))).open(),
-    Route::new("GET", "/-/readyz", |call| Box::pin(ready(call))).open(),
+    Route::new("GET", "/-/healthz", |call| Box::pin(alive(call))).about("The process lives.").answers("Health").open(),
+    Route::new("GET", "/-/readyz", |call| Box::pin(ready(call)))
+        .about("Requests are taken and questions answered, or what is missing.")
+        .answers("Readiness")
+        .open(),
 ];
 
 #[expect(clippy::unused_async, reason = "handlers are")]

@@ -45,7 +45,7 @@ static PAGE: LazyLock<page::Page> = LazyLock::new(|| page::Page::of(&document(),
 
 #[expect(clippy::unused_async, reason = "handlers are")]
 async fn describe(call: Call) -> Answer {
-    call.parameters.check(&[], &[])?;
+    call.parameters.check(call.route.query)?;
     let mut answer = HttpResponse::Ok();
     answer.insert_header((CACHE_CONTROL, CACHING)).insert_header((VARY, ACCEPT.as_str()));
     if wants_page(call.request.headers()) {

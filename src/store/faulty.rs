@@ -8,7 +8,7 @@
 mod tests;
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -20,9 +20,10 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
 use super::{
-    Accepted, Commit, CommitListener, DocumentChange, DocumentStretch, EventFilter, EventPage, Held as HeldBack,
-    Histogram, KeptEvent, KeptRequest, NewRequest, PageRequest, PayloadRef, PendingPage, RequestFilter, RequestPage,
-    RequestStretch, Store, StoreError, StoreStats, StoredAttempt, Transition,
+    Accepted, Changes, Commit, CommitListener, DocumentChange, DocumentStretch, EventFilter, EventPage,
+    Held as HeldBack, Histogram, KeptEvent, KeptRequest, NewRequest, PageRequest, PayloadRef, PendingPage,
+    RequestFilter, RequestPage, RequestStretch, Store, StoreError, StoreStats, StoredAttempt, Tally, TallyAsk,
+    Transition,
 };
 use crate::domain::{
     AttemptId, ConfigItem, Configuration, ConnectionId, Document, DocumentKey, Event, EventId, Family, Request,
@@ -292,6 +293,14 @@ impl Store for FaultyStore {
         self.inner.histogram(filter, shape, now)
     }
 
+    fn rows(&self, seqs: &[Seq]) -> Result<Vec<KeptEvent>, StoreError> {
+        self.inner.rows(seqs)
+    }
+
+    fn tallies(&self, ask: &TallyAsk) -> Result<HashMap<ConnectionId, Tally>, StoreError> {
+        self.inner.tallies(ask)
+    }
+
     fn events_of(&self, request: RequestId) -> Result<Vec<Event>, StoreError> {
         self.inner.events_of(request)
     }
@@ -306,6 +315,10 @@ impl Store for FaultyStore {
 
     fn request_by_id(&self, id: RequestId) -> Result<KeptRequest, StoreError> {
         self.inner.request_by_id(id)
+    }
+
+    fn changes(&self) -> Arc<Changes> {
+        self.inner.changes()
     }
 
     fn stats(&self) -> StoreStats {

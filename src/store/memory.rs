@@ -9,15 +9,15 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::Mutex;
 
 use self::state::State;
 use super::{
-    Accepted, Commit, CommitListener, DocumentChange, DocumentStretch, EventFilter, EventPage, Held, Histogram,
-    KeptEvent, KeptRequest, NewRequest, PageRequest, PayloadRef, PendingPage, RequestFilter, RequestPage,
-    RequestStretch, Store, StoreError, StoreStats, StoredAttempt, Transition,
+    Accepted, Changes, Commit, CommitListener, DocumentChange, DocumentStretch, EventFilter, EventPage, Held,
+    Histogram, KeptEvent, KeptRequest, NewRequest, PageRequest, PayloadRef, PendingPage, RequestFilter, RequestPage,
+    RequestStretch, Store, StoreError, StoreStats, StoredAttempt, Tally, TallyAsk, Transition,
 };
 use crate::{
     clock::Clock,
@@ -30,6 +30,7 @@ use crate::{
 /// Keeps everything in memory. Every commit it answers is decided already.
 pub struct MemoryStore {
     clock: Arc<dyn Clock>,
+    changes: Arc<Changes>,
     state: Mutex<State>,
 }
 
@@ -37,14 +38,15 @@ impl MemoryStore {
     /// An empty one, telling the time of `created_at` by `clock`.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, state: Mutex::default() }
+        Self { changes: Arc::new(Changes::new(clock.now())), clock, state: Mutex::default() }
     }
 
     /// What a new process would find: this store closes, the one returned has its events and its configuration, no
     /// listener, and has forgotten which request ids it saw.
     #[must_use]
     pub fn restart(&self) -> Self {
-        Self { clock: Arc::clone(&self.clock), state: Mutex::new(self.state.lock().hand_over()) }
+        let clock = Arc::clone(&self.clock);
+        Self { changes: Arc::new(Changes::new(clock.now())), clock, state: Mutex::new(self.state.lock().hand_over()) }
     }
 
     /// Tells the listener what waits to be told, in order of commit and outside the lock, so that it may read or even
@@ -69,7 +71,7 @@ impl Store for MemoryStore {
     fn accept(&self, request: NewRequest) -> Commit<Accepted> {
         let (answer, must_tell) = {
             let mut state = self.state.lock();
-            let answer = state.accept(&request, self.clock.now());
+            let answer = state.accept(&request, self.clock.now(), &self.changes);
             (answer, state.begin_telling())
         };
         if must_tell {
@@ -79,7 +81,7 @@ impl Store for MemoryStore {
     }
 
     fn record(&self, transition: Transition) -> Commit<()> {
-        Commit::ready(self.state.lock().record(transition))
+        Commit::ready(self.state.lock().record(transition, &self.changes))
     }
 
     fn put_config_with(&self, items: Vec<ConfigItem>, documents: Vec<Document>) -> Commit<Arc<Configuration>> {
@@ -171,6 +173,14 @@ impl Store for MemoryStore {
         })
     }
 
+    fn rows(&self, seqs: &[Seq]) -> Result<Vec<KeptEvent>, StoreError> {
+        self.read(|state| Ok(state.rows(seqs)))
+    }
+
+    fn tallies(&self, ask: &TallyAsk) -> Result<HashMap<ConnectionId, Tally>, StoreError> {
+        self.read(|state| Ok(state.tallies(ask)))
+    }
+
     fn events_of(&self, request: RequestId) -> Result<Vec<Event>, StoreError> {
         self.read(|state| state.events_of(request))
     }
@@ -191,6 +201,10 @@ impl Store for MemoryStore {
                 None => found,
             })
         })
+    }
+
+    fn changes(&self) -> Arc<Changes> {
+        Arc::clone(&self.changes)
     }
 
     fn stats(&self) -> StoreStats {

@@ -7,6 +7,7 @@
 //! They are *ordered when called*: what is submitted first is decided, stored and shown first, whether or not anybody
 //! awaits the answer. Reads block for as long as a read from disk takes: call them from a blocking thread, not from an arbiter.
 
+pub mod changes;
 #[cfg(test)]
 pub mod conformance;
 #[cfg(any(test, feature = "test-util"))]
@@ -16,8 +17,10 @@ pub mod local;
 pub mod memory;
 pub mod query;
 pub mod requests;
+pub mod tallies;
 
 use std::{
+    collections::HashMap,
     future::Future,
     pin::Pin,
     sync::Arc,
@@ -30,8 +33,10 @@ use crate::domain::{
     AttemptId, AttemptRecord, ConfigItem, Configuration, ConnectionId, Document, DocumentKey, Event, EventId, Family,
     Ignored, RejectionCause, Request, RequestId, Route, Seq, Timestamp,
 };
+pub use changes::{Change, Changes, Follower, Place};
 pub use query::{EventFilter, EventKey, EventOrder, EventPage, Histogram, Moment, Optional, PageRequest};
 pub use requests::{KeptRequest, RequestContent, RequestFilter, RequestPage, RequestStretch, RequestSummary};
+pub use tallies::{Recent, Tally, TallyAsk};
 
 /// Why the store could not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -302,6 +307,8 @@ pub struct StoreStats {
     pub state_bytes: u64,
     /// Bytes held by the overlay.
     pub overlay_bytes: u64,
+    /// Bytes that the data directory's file system has left; `None` where there is none, or it will not say.
+    pub disk_free_bytes: Option<u64>,
 }
 
 /// Keeps configuration, requests, events and attempts.
@@ -462,6 +469,20 @@ pub trait Store: Send + Sync + 'static {
     /// As [`events`](Self::events).
     fn histogram(&self, filter: &EventFilter, shape: Histogram, now: Timestamp) -> Result<Vec<u64>, StoreError>;
 
+    /// The events of these numbers that are there, in their order; for followers of [`changes`](Self::changes).
+    ///
+    /// # Errors
+    ///
+    /// As [`events`](Self::events).
+    fn rows(&self, seqs: &[Seq]) -> Result<Vec<KeptEvent>, StoreError>;
+
+    /// Figures of every connection that has anything to count, at the cost of a count of all.
+    ///
+    /// # Errors
+    ///
+    /// As [`events`](Self::events).
+    fn tallies(&self, ask: &TallyAsk) -> Result<HashMap<ConnectionId, Tally>, StoreError>;
+
     /// The events of one request, in fan-out order.
     ///
     /// # Errors
@@ -489,6 +510,9 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// As [`event`](Self::event).
     fn request_by_id(&self, id: RequestId) -> Result<KeptRequest, StoreError>;
+
+    /// Which events change, while this store is open.
+    fn changes(&self) -> Arc<Changes>;
 
     /// Figures.
     fn stats(&self) -> StoreStats;

@@ -12,6 +12,7 @@ pub mod configuring;
 pub mod cutting;
 pub mod documents;
 pub mod filtering;
+pub mod following;
 pub mod holding;
 pub mod kit;
 pub mod listing;
@@ -21,6 +22,7 @@ pub mod offering;
 pub mod pending;
 pub mod recording;
 pub mod requests;
+pub mod tallying;
 
 use std::sync::Arc;
 
@@ -88,6 +90,11 @@ macro_rules! conformance_tests {
             documents::erased_data_is_refused_to_every_reader,
             documents::further_events_of_a_request_are_found_and_listed_with_it,
             documents::what_is_not_there_is_not_found,
+            following::what_is_created_and_changed_is_noted_while_somebody_follows,
+            following::what_changes_nothing_is_not_noted,
+            following::a_change_is_noted_before_it_is_answered_and_read_by_who_sees_it,
+            following::rows_are_read_by_their_numbers,
+            following::a_store_that_is_opened_again_knows_no_places_of_before,
             holding::what_is_on_hold_is_summed,
             holding::cut_and_settled_events_are_not_on_hold,
             listing::filters_restrict_by_every_field,
@@ -125,6 +132,9 @@ macro_rules! conformance_tests {
             requests::requests_of_one_millisecond_are_told_apart,
             requests::many_requests_are_listed_as_few_are,
             requests::a_request_that_was_answered_before_is_listed_once,
+            tallying::a_connection_is_told_what_waits_and_what_became_of_the_latest,
+            tallying::what_a_connection_cut_counts_as_cancelled,
+            tallying::many_connections_are_told_apart_as_few_are,
         );
 
         #[test]

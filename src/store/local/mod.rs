@@ -34,7 +34,7 @@ pub mod state;
 mod tests;
 mod writer;
 
-use std::{path::PathBuf, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, thread::JoinHandle, time::Duration};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -48,9 +48,9 @@ use self::{
     state::{Asking, HeldAsk},
 };
 use super::{
-    Accepted, Commit, CommitListener, DocumentChange, DocumentStretch, EventFilter, EventPage, Held, Histogram,
-    KeptEvent, KeptRequest, NewRequest, PageRequest, PayloadRef, PendingPage, RequestFilter, RequestPage,
-    RequestStretch, Store, StoreError, StoreStats, StoredAttempt as AttemptDetails, Transition,
+    Accepted, Changes, Commit, CommitListener, DocumentChange, DocumentStretch, EventFilter, EventPage, Held,
+    Histogram, KeptEvent, KeptRequest, NewRequest, PageRequest, PayloadRef, PendingPage, RequestFilter, RequestPage,
+    RequestStretch, Store, StoreError, StoreStats, StoredAttempt as AttemptDetails, Tally, TallyAsk, Transition,
 };
 use crate::domain::{
     AttemptId, ConfigItem, Configuration, ConnectionId, Document, DocumentKey, Event, EventId, Family, Request,
@@ -281,6 +281,14 @@ impl Store for LocalStore {
         self.shared.query(|state, over, standing| state.histogram(over, &Asking { filter, standing, now }, shape))
     }
 
+    fn rows(&self, seqs: &[Seq]) -> Result<Vec<KeptEvent>, StoreError> {
+        read::rows(&self.shared, seqs)
+    }
+
+    fn tallies(&self, ask: &TallyAsk) -> Result<HashMap<ConnectionId, Tally>, StoreError> {
+        self.shared.query(|state, over, standing| state.tallies(over, standing, ask))
+    }
+
     fn events_of(&self, request: RequestId) -> Result<Vec<Event>, StoreError> {
         let rows = self.shared.query(|state, over, _| state.find_request(request, over))?;
         if rows.is_empty() { Err(StoreError::NotFound) } else { Ok(rows.into_iter().map(|row| row.event).collect()) }
@@ -296,6 +304,10 @@ impl Store for LocalStore {
 
     fn request_by_id(&self, id: RequestId) -> Result<KeptRequest, StoreError> {
         requests::read::by_id(&self.shared, id)
+    }
+
+    fn changes(&self) -> Arc<Changes> {
+        Arc::clone(&self.shared.changes)
     }
 
     fn stats(&self) -> StoreStats {

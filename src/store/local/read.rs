@@ -1,5 +1,7 @@
 //! The read side: sled with the overlay over it, and bodies from the journal.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 
 use super::{
@@ -53,6 +55,14 @@ pub(super) fn pending(
 pub(super) fn event(shared: &Shared, id: EventId) -> Result<KeptEvent, StoreError> {
     let row = shared.query(|state, over, _| state.find_event(id, over))?.ok_or(StoreError::NotFound)?;
     Ok(kept_event(row))
+}
+
+/// See [`Store::rows`](crate::store::Store::rows).
+pub(super) fn rows(shared: &Shared, seqs: &[Seq]) -> Result<Vec<KeptEvent>, StoreError> {
+    let rows = shared.query(|state, over, _| state.rows(seqs.iter().copied().collect::<BTreeSet<_>>(), over))?;
+    let mut found: Vec<KeptEvent> = rows.into_values().map(kept_event).collect();
+    found.sort_unstable_by_key(|kept| kept.event.seq);
+    Ok(found)
 }
 
 pub(super) fn kept_event(row: Row) -> KeptEvent {

@@ -2,7 +2,7 @@
 //!
 //! | field | written by | read by |
 //! |---|---|---|
-//! | `overlay`, `applied`, `configuration` | the writer | everybody |
+//! | `overlay`, `applied`, `configuration`, `changes` | the writer | everybody |
 //! | `overlay` (rows that sled has) | the feeder | |
 //! | `state` (once) | the feeder | everybody |
 //! | `over_quota` | retention | everybody |
@@ -34,7 +34,7 @@ use super::{
 use crate::{
     clock::Clock,
     domain::{Configuration, ConnectionId, Seq, Standing, Timestamp},
-    store::{CommitListener, Offer, StoreError, StoreStats},
+    store::{Changes, CommitListener, Offer, StoreError, StoreStats},
 };
 
 /// How the process ends when going on would break a promise.
@@ -51,6 +51,8 @@ pub(super) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) reader: Reader,
     pub(super) queue: Queue,
+    /// Noted by the writer after each frame.
+    pub(super) changes: Arc<Changes>,
     pub(super) overlay: Mutex<Overlay>,
     overlay_bytes: Arc<AtomicUsize>,
     applied: Mutex<Applied>,
@@ -100,6 +102,7 @@ impl Shared {
         Self {
             options,
             key: parts.key,
+            changes: Arc::new(Changes::new(parts.clock.now())),
             clock: parts.clock,
             reader: parts.reader,
             queue,
@@ -349,19 +352,23 @@ impl Shared {
 
     /// Looks at the free space; requests are refused while it is low.
     pub(super) fn look_at_disk(&self) {
-        let free = match rustix::fs::statvfs(&self.options.directory) {
-            Ok(stat) => stat.f_bavail.saturating_mul(stat.f_frsize),
-            Err(error) => {
-                tracing::warn!(%error, "the free space cannot be read");
-                return;
-            }
-        };
+        let Some(free) = self.free_bytes() else { return };
         let low = free < self.options.disk_low_bytes;
         if low != self.disk_low.swap(low, Ordering::Relaxed) {
             if low {
                 tracing::error!(free, "the disk is nearly full: requests are refused until space returns");
             } else {
                 tracing::info!(free, "space has returned: requests are accepted again");
+            }
+        }
+    }
+
+    fn free_bytes(&self) -> Option<u64> {
+        match rustix::fs::statvfs(&self.options.directory) {
+            Ok(stat) => Some(stat.f_bavail.saturating_mul(stat.f_frsize)),
+            Err(error) => {
+                tracing::warn!(%error, "the free space cannot be read");
+                None
             }
         }
     }
@@ -374,6 +381,7 @@ impl Shared {
             segments: self.reader.segments().len() as u64,
             state_bytes: state.and_then(|state| state.disk_bytes().ok()).unwrap_or(0),
             overlay_bytes: self.overlay_bytes.load(Ordering::Relaxed) as u64,
+            disk_free_bytes: self.free_bytes(),
         }
     }
 

@@ -24,8 +24,8 @@ use super::{
     shared::Shared,
 };
 use crate::{
-    domain::{ConfigItem, Configuration, ConnectionId, DocumentKey, Event, Family, RequestId, Seq, Timestamp},
-    store::{Accepted, Offer, PayloadRef, RequestSummary, StoreError},
+    domain::{ConfigItem, Configuration, ConnectionId, DocumentKey, Event, Family, RequestId, Route, Seq, Timestamp},
+    store::{Accepted, Change as Noted, Offer, PayloadRef, RequestSummary, StoreError},
 };
 
 /// A frame with this many bytes is written before more is put into it: what waits is unbounded for outcomes, and a frame of 4 GiB
@@ -391,6 +391,7 @@ impl WriterThread {
         }
         self.shared.applied(&overlay, committed.end, self.next_seq, self.last_at);
         drop(overlay);
+        self.note_changes();
         self.frame = frame;
         self.frame.clear();
         for (connection, offers) in offers {
@@ -398,6 +399,28 @@ impl WriterThread {
         }
         for effect in self.effects.drain(..) {
             effect.answer();
+        }
+    }
+}
+
+impl WriterThread {
+    /// Tells who follows, if anybody does.
+    fn note_changes(&self) {
+        let Some(mut noting) = self.shared.changes.noting() else { return };
+        for effect in &self.effects {
+            match effect {
+                Effect::Accepted { job, first_seq, .. } => {
+                    for (seq, Route { connection_id, .. }) in (*first_seq..).zip(&job.routes) {
+                        noting.add(Noted { seq, connection: *connection_id, attempt: 0 });
+                    }
+                }
+                Effect::Recorded { event, has_attempt, .. } => noting.add(Noted::of(event, *has_attempt)),
+                Effect::Configured { .. }
+                | Effect::Forgotten { .. }
+                | Effect::Carried { .. }
+                | Effect::Repeated { .. }
+                | Effect::Repeat { .. } => {}
+            }
         }
     }
 }

@@ -12,8 +12,9 @@ use crate::{
         RequestId, Seq, Timestamp,
     },
     store::{
-        Accepted, CommitListener, DocumentChange, EventFilter, EventKey, EventOrder, EventPage, Held, KeptEvent,
-        NewRequest, Offer, PageRequest, PayloadRef, PendingPage, StoreError, StoreStats, StoredAttempt, Transition,
+        Accepted, Change, Changes, CommitListener, DocumentChange, EventFilter, EventKey, EventOrder, EventPage, Held,
+        KeptEvent, NewRequest, Offer, PageRequest, PayloadRef, PendingPage, StoreError, StoreStats, StoredAttempt,
+        Tally, TallyAsk, Transition,
     },
 };
 
@@ -104,7 +105,12 @@ impl State {
         self.idle = Some(idle);
     }
 
-    pub(super) fn accept(&mut self, new: &NewRequest, now: Timestamp) -> Result<Accepted, StoreError> {
+    pub(super) fn accept(
+        &mut self,
+        new: &NewRequest,
+        now: Timestamp,
+        changes: &Changes,
+    ) -> Result<Accepted, StoreError> {
         self.open()?;
         // Further events of a request are no repetition of it: the documents that come with them tell those.
         let is_new = new.first_index == 0;
@@ -123,6 +129,7 @@ impl State {
         };
         let payload_ref = self.requests.push(new, answer.created_at);
         let mut offers: Vec<(ConnectionId, Vec<Offer>)> = Vec::new();
+        let mut noting = changes.noting();
         for (index, route) in (new.first_index..).zip(&new.routes) {
             let from = (new.request.id, new.request.source_id);
             let event = Event::accepted(from, index, *route, self.next_seq(), answer.created_at);
@@ -138,6 +145,9 @@ impl State {
                 Some((_, same)) => same.push(offer),
                 None => offers.push((event.connection_id, vec![offer])),
             }
+            if let Some(noting) = &mut noting {
+                noting.add(Change::of(&event, false));
+            }
             self.events.push(Kept { event, payload_ref, records: Vec::new() });
         }
         if self.listener.is_some() {
@@ -149,7 +159,7 @@ impl State {
         Ok(answer)
     }
 
-    pub(super) fn record(&mut self, transition: Transition) -> Result<(), StoreError> {
+    pub(super) fn record(&mut self, transition: Transition, changes: &Changes) -> Result<(), StoreError> {
         self.open()?;
         let Transition { event, attempt } = transition;
         let kept = usize::try_from(event.seq)
@@ -165,6 +175,9 @@ impl State {
         }
         if let Some((due, seq)) = event.queue_key() {
             self.queues.insert((event.connection_id, due, seq));
+        }
+        if let Some(mut noting) = changes.noting() {
+            noting.add(Change::of(&event, attempt.is_some()));
         }
         kept.records.resize(event.attempts.len(), None);
         if let Some(last) = kept.records.last_mut()
@@ -300,6 +313,21 @@ impl State {
         let more = events.len() > page.limit;
         events.truncate(page.limit);
         EventPage { events, more }
+    }
+
+    pub(super) fn rows(&self, seqs: &[Seq]) -> Vec<KeptEvent> {
+        let seqs: BTreeSet<Seq> = seqs.iter().copied().collect();
+        seqs.into_iter().filter_map(|seq| self.kept(seq)).map(Kept::pending).collect()
+    }
+
+    pub(super) fn tallies(&self, ask: &TallyAsk) -> HashMap<ConnectionId, Tally> {
+        let mut tallies = HashMap::<ConnectionId, Tally>::new();
+        for Kept { event, .. } in &self.events {
+            let standing = self.configuration.standing(event.connection_id);
+            tallies.entry(event.connection_id).or_default().count(event, standing, ask);
+        }
+        tallies.retain(|_, tally| *tally != Tally::default());
+        tallies
     }
 
     pub(super) fn events_of(&self, request: RequestId) -> Result<Vec<Event>, StoreError> {

@@ -32,7 +32,11 @@ impl State {
     }
 
     /// Rows of many events, each block and part opened once; what is gone or unknown is not among them.
-    pub(super) fn rows(
+    ///
+    /// # Errors
+    ///
+    /// As [`version`](Self::version).
+    pub fn rows(
         &self,
         seqs: impl IntoIterator<Item = Seq>,
         over: &Overlaid,

@@ -12,7 +12,7 @@
 //! | `view` | reading one block, hot and cold of the same moment |
 //! | `write`, `durable` | replacing blocks; making them survive |
 //! | `plan` | a filter in terms of zones and columns |
-//! | `query`, `latest`, `named`, `lookup`, `pending`, `held` | answers |
+//! | `query`, `latest`, `named`, `lookup`, `pending`, `held`, `tallies` | answers |
 //! | `requests` | chunks of requests, beside the events |
 //! | `documents` | documents, beside both |
 //!
@@ -36,6 +36,7 @@ mod plan;
 mod query;
 mod requests;
 mod stretches;
+mod tallies;
 #[cfg(test)]
 mod tests;
 mod view;

@@ -36,14 +36,14 @@ pub(super) struct Zone {
     /// How many events there are of each combination: exact.
     pub(super) combinations: Box<[(Combination, u16)]>,
     /// Its pending events by queue, sorted.
-    queues: Box<[Queued]>,
+    pub(super) queues: Box<[Queued]>,
 }
 
 /// What a block has of one queue, or of one whose generation has passed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Queued {
-    connection: u32,
-    generation: u32,
+    pub(super) connection: u32,
+    pub(super) generation: u32,
     pub(super) waiting: bool,
     pub(super) count: u16,
     /// Of their requests' bodies.

@@ -4,6 +4,7 @@
 
 pub mod events;
 pub mod histogram;
+pub mod feed;
 pub mod requests;
 
 use std::sync::Arc;

@@ -18,6 +18,7 @@ pub mod filters;
 pub mod ingest;
 pub mod later;
 pub mod openapi;
+pub mod live;
 pub mod parameters;
 pub mod profiles;
 pub mod resources;

@@ -416,6 +416,7 @@ impl WriterThread {
                 }
                 Effect::Recorded { event, has_attempt, .. } => noting.add(Noted::of(event, *has_attempt)),
                 Effect::Configured { .. }
+                | Effect::Documented { .. }
                 | Effect::Forgotten { .. }
                 | Effect::Carried { .. }
                 | Effect::Repeated { .. }

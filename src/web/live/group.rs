@@ -1,0 +1,124 @@
+//! Readers who want the same: what is found and made for one of them serves all.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+
+use super::{
+    piece::{self, Reason},
+    reader::Mailbox,
+};
+use crate::{
+    domain::{ApiKeyId, Configuration, ConnectionId, Timestamp},
+    query::{EventFilter, feed::Place},
+    web::profiles::Version,
+};
+
+/// Time between two words to the same readers that they must look at the lists.
+pub(super) const RESYNC_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What is shown of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shows {
+    /// The event as it is now.
+    Events,
+    /// The attempt that was recorded with it.
+    Attempts,
+}
+
+/// What a reader wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Of which kind.
+    pub shows: Shows,
+    /// Of which events.
+    pub filter: EventFilter,
+    /// In which shape.
+    pub version: Version,
+}
+
+/// A reader as the tail knows it.
+pub(super) struct Member {
+    pub(super) mailbox: Arc<Mailbox>,
+    /// What let it in.
+    pub(super) key: Option<ApiKeyId>,
+    /// When something was last put for it.
+    pub(super) told_at: Instant,
+}
+
+impl Member {
+    pub(super) fn put(&mut self, piece: Bytes, place: Place, now: Instant) {
+        self.mailbox.put(piece, || piece::resync(place, Reason::Behind));
+        self.told_at = now;
+    }
+
+    /// Whether what let it in still does.
+    fn is_let_in(&self, configuration: &Configuration, now: Timestamp) -> bool {
+        self.key.is_none_or(|key| {
+            configuration.api_keys.get(&key).is_none_or(|key| key.revoked_at.is_none_or(|revoked_at| now < revoked_at))
+        })
+    }
+}
+
+/// See the [module's documentation](self).
+pub(super) struct Group {
+    pub(super) wanted: Wanted,
+    pub(super) members: Vec<Member>,
+    /// Why they must look at the lists, as long as they were not told; nothing is shown meanwhile.
+    pub(super) owes: Option<Reason>,
+    /// When they were last told that.
+    told_at: Option<Instant>,
+}
+
+impl Group {
+    pub(super) const fn new(wanted: Wanted) -> Self {
+        Self { wanted, members: Vec::new(), owes: None, told_at: None }
+    }
+
+    /// The connections whose changes can be wanted; empty for any.
+    pub(super) fn connections(&self) -> &[ConnectionId] {
+        &self.wanted.filter.connections
+    }
+
+    /// Drops members who left, and ends those whose key was revoked.
+    pub(super) fn drop_who_left(&mut self, configuration: &Configuration, now: Timestamp) {
+        self.members.retain(|member| {
+            let stays = !member.mailbox.is_left() && member.is_let_in(configuration, now);
+            if !stays {
+                member.mailbox.end();
+            }
+            stays
+        });
+    }
+
+    /// Something is not shown: they must look at the lists.
+    pub(super) fn owe(&mut self, reason: Reason) {
+        self.owes.get_or_insert(reason);
+    }
+
+    /// Puts a piece for every member.
+    pub(super) fn put(&mut self, piece: &Bytes, place: Place, now: Instant) {
+        for member in &mut self.members {
+            member.put(piece.clone(), place, now);
+        }
+    }
+
+    /// Says what is owed, unless that was said a moment ago, and that nothing has happened to who has heard nothing for so long.
+    pub(super) fn catch_up(&mut self, place: Place, now: Instant, heartbeat: Duration) {
+        if let Some(reason) = self.owes {
+            if self.told_at.is_none_or(|told_at| now.duration_since(told_at) >= RESYNC_INTERVAL) {
+                self.put(&piece::resync(place, reason), place, now);
+                self.told_at = Some(now);
+                self.owes = None;
+            }
+            // A place said now would skip what they were not shown.
+            return;
+        }
+        for member in self.members.iter_mut().filter(|member| now.duration_since(member.told_at) >= heartbeat) {
+            member.put(piece::heartbeat(place), place, now);
+        }
+    }
+}

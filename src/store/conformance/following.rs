@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     domain::{ConfigItem, Event, Phase, Seq},
-    store::{Change, Store, StoreError, Transition},
+    store::{Change, StoreError, Transition},
 };
 
 pub fn what_is_created_and_changed_is_noted_while_somebody_follows(subject: &mut dyn Subject) {

@@ -6,6 +6,7 @@ pub mod events;
 pub mod histogram;
 pub mod feed;
 pub mod requests;
+pub mod stats;
 
 use std::sync::Arc;
 

@@ -35,7 +35,7 @@ pub use self::cli_config::{CliConfig, CliConfigError, cli_config};
 pub use self::offline::{CheckReport, check, new_key, rebuild};
 use self::{
     files::Connections,
-    listeners::{Listener, Serving},
+    listeners::{Capacity, Listener, Serving},
     notifier::Notifier,
     provision::Provisioned,
     stop::{Patience, Signals},
@@ -44,6 +44,7 @@ use crate::{
     actors::{DeliverySettings, Dice, Engine, GatewayHandle, Milestones},
     clock::{Clock, SystemClock},
     config::{ConfigError, Egress, Settings},
+    domain::Timestamp,
     ingress::{BodyBudget, Ingress, RequestIds},
     query::Query,
     store::{
@@ -57,7 +58,9 @@ use crate::{
         auth::Gate,
         body::Pace,
         client_ip::TrustedProxies,
-        ingest::{self, IngestState, RejectionAnswers},
+        ingest::{self, IngestState, RejectionAnswers, TestSender},
+        live::{self, Live},
+        resources::stats::About,
         routes::{self, ApiState},
     },
 };
@@ -81,6 +84,7 @@ struct Application {
     gateway: GatewayHandle,
     ingress: Serving,
     api: Serving,
+    live: Arc<Live>,
     stopping: Arc<AtomicBool>,
     notifier: Arc<Notifier>,
     signals: Signals,
@@ -123,12 +127,16 @@ impl Application {
 
         let state = ingest_state(settings, &shared, &clock);
         let rejections = Arc::clone(state.ingress.rejections());
+        let tests = TestSender::new(state.clone(), &settings.delivery.header_prefix);
         let capacity = connections.of_ingress(ingress.workers());
         let ingress =
             ingress_listener.serve(capacity, pulse.clone(), move |app| ingest::configure(app, state.clone()))?;
         let stopping = Arc::new(AtomicBool::new(false));
+        let query = Query::new(Arc::clone(&shared), Arc::clone(&clock));
+        let capacity = connections.of_api(api.workers);
+        let live = Arc::new(Live::new(query.clone(), &ingress_url, live_limits(settings, capacity)));
         let state = Data::new(ApiState {
-            query: Query::new(Arc::clone(&shared), clock),
+            query,
             gateway: gateway.clone(),
             ingress_url: ingress_url.clone(),
             stopping: Arc::clone(&stopping),
@@ -138,8 +146,10 @@ impl Application {
                 &api_url,
                 api.tls().is_some(),
             ),
+            live: Arc::clone(&live),
+            tests,
+            about: about(settings, clock.now()),
         });
-        let capacity = connections.of_api(api.workers);
         let api = api_listener.serve(capacity, pulse.clone(), move |app| routes::configure(app, state.clone()))?;
 
         let (ingress_started, api_started) = (ingress.started(), api.started());
@@ -155,7 +165,7 @@ impl Application {
             api_url,
             data: settings.data.dir.clone(),
         })?;
-        Ok(Self { store, gateway, ingress, api, stopping, notifier, signals })
+        Ok(Self { store, gateway, ingress, api, live, stopping, notifier, signals })
     }
 }
 
@@ -167,6 +177,19 @@ fn delivery_settings(settings: &Settings, api_url: &str) -> DeliverySettings {
         header_prefix: settings.delivery.header_prefix.clone(),
         api_url: api_url.trim_end_matches('/').to_owned(),
     }
+}
+
+/// Who may follow what happens: at most half of the API's connections, so that everybody else gets in as well.
+fn live_limits(settings: &Settings, api: Capacity) -> live::Limits {
+    let half = (api.workers * api.connections / 2).max(1);
+    live::Limits { readers_max: settings.api.live_streams_max.min(half), heartbeat: settings.api.live_heartbeat() }
+}
+
+/// What people are told of this process.
+fn about(settings: &Settings, now: Timestamp) -> About {
+    let retention_ms = u64::try_from(settings.store.retention().as_millis()).unwrap_or(u64::MAX);
+    let quota_bytes = settings.store.quota_bytes();
+    About { started_at: now, retention_ms, quota_bytes, settings: settings.in_effect.clone() }
 }
 
 /// What the ingress listener's workers share.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! signal ─► not ready any more, requests are still taken (stop.delay_ms) ─► ingress (finish what is being acknowledged)
-//!        ─► deliveries (grace) ─► API ─► store
+//!        ─► deliveries (grace) ─► live streams ─► API ─► store
 //! ```
 
 use std::{io, sync::atomic::Ordering, time::Duration};
@@ -88,10 +88,12 @@ impl Application {
 
     async fn stop_all(mut self, grace: Duration) -> anyhow::Result<Drained> {
         tracing::info!(grace_ms = grace.as_millis(), "stopping: what is in flight may finish, the rest stays queued");
-        let (gateway, ingress, api) = (self.gateway, self.ingress, self.api);
+        let (gateway, ingress, api, live) = (self.gateway, self.ingress, self.api, self.live);
         let stopping = async move {
             ingress.stop().await;
             let drained = gateway.drain(grace).await;
+            // They have no end of their own, and the listener waits for what it answers.
+            live.end();
             api.stop().await;
             drained
         };

@@ -184,6 +184,19 @@ impl Layers {
         Ok(builder.build()?)
     }
 
+    /// The whole, for people.
+    pub(super) fn to_json(&self) -> serde_json::Value {
+        let mut all = serde_json::Value::Null;
+        for ((section, key), entry) in &self.entries {
+            all[section][key] = match &entry.value {
+                Scalar::Number(number) => (*number).into(),
+                Scalar::Text(text) => text.as_str().into(),
+                Scalar::List(texts) => texts.as_slice().into(),
+            };
+        }
+        all
+    }
+
     /// Everything, by section and key.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str, &Entry)> {
         self.entries.iter().map(|((section, key), entry)| (section.as_str(), key.as_str(), entry))

@@ -61,6 +61,9 @@ pub struct Settings {
     /// `NOTIFY_SOCKET`, `WATCHDOG_USEC`: who started the process and wants to hear from it.
     #[serde(skip)]
     pub service_manager: ServiceManager,
+    /// All of the above by section and key, as people may see it: no section has a secret.
+    #[serde(skip)]
+    pub in_effect: serde_json::Value,
 }
 
 impl Settings {
@@ -104,6 +107,7 @@ impl Loaded {
         settings.api_key = environment.api_key()?;
         settings.master_key = environment.master_key()?;
         settings.service_manager = environment.service_manager().clone();
+        settings.in_effect = layers.to_json();
         Ok(Self { settings, file, layers })
     }
 

@@ -97,6 +97,9 @@ pub struct Api {
     tls_key_file: PathBuf,
     /// Threads that answer.
     pub workers: usize,
+    /// Live streams at a time.
+    pub live_streams_max: usize,
+    live_heartbeat_ms: u64,
 }
 
 impl Api {
@@ -114,6 +117,12 @@ impl Api {
 
     pub(super) fn half_of_tls(&self) -> Option<(&'static str, &'static str)> {
         listeners::half_of_tls(&self.tls_cert_file, &self.tls_key_file)
+    }
+
+    /// How long a live stream says nothing.
+    #[must_use]
+    pub const fn live_heartbeat(&self) -> Duration {
+        Duration::from_millis(self.live_heartbeat_ms)
     }
 }
 

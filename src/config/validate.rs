@@ -27,6 +27,8 @@ const BOUNDS: [(&str, i64, i64); 19] = [
     ("ingress.body_rate_min_bytes_per_s", 0, GIB),
     ("ingress.workers", 0, 1024),
     ("api.workers", 1, 1024),
+    ("api.live_streams_max", 0, 100_000),
+    ("api.live_heartbeat_ms", 100, HOUR_MS),
     ("delivery.timeout_ms", 10, HOUR_MS),
     ("delivery.concurrency", 1, 10_000),
     ("delivery.arbiters", 0, 1024),

@@ -4,6 +4,7 @@
 //! because what follows the token is kept byte for byte (`//`, `%2F`, a trailing slash). Success is answered only when
 //! the request is on disk; what is refused is on disk as well, as far as there is room for that.
 
+mod made;
 mod rejection;
 
 use actix_web::{
@@ -17,7 +18,10 @@ use actix_web::{
 use bytes::{Bytes, BytesMut};
 
 use self::rejection::Rejection;
-pub use self::rejection::RejectionAnswers;
+pub use self::{
+    made::{Made, Outcome, TestSender},
+    rejection::RejectionAnswers,
+};
 use super::{
     body::{self, Cut, Limits, Pace},
     client_ip::TrustedProxies,
@@ -128,10 +132,10 @@ async fn take(
     let head_bytes =
         request.uri().path().len() + headers.iter().map(|(n, v)| n.as_str().len() + v.len()).sum::<usize>();
     if !permit.grow(head_bytes) {
-        return Err(ApiError::unavailable("OVERLOADED", "too many requests are in memory: try again in a moment"));
+        return Err(overloaded());
     }
     let limits = |bytes_max, permit| Limits { bytes_max, permit: Some(permit), pace: state.pace };
-    if let Some(rejection) = Rejection::by_head(source, request) {
+    if let Some(rejection) = Rejection::by_head(source, request.method().as_str()) {
         // A short body is read to its end, so that the connection can be used on; whatever comes of that, it is refused.
         let begun = body::receive(headers, payload, limits(BODY_KEPT_BYTES_MAX, permit)).await;
         return Ok(Taken { body: begun.bytes, is_cut: begun.cut.is_some(), rejection: Some(rejection) });
@@ -149,6 +153,10 @@ async fn take(
     }
     let rejection = Rejection::by_body(headers, &received.bytes).await;
     Ok(Taken { body: received.bytes, is_cut: false, rejection })
+}
+
+fn overloaded() -> ApiError {
+    ApiError::unavailable("OVERLOADED", "too many requests are in memory: try again in a moment")
 }
 
 /// The token and what follows it, undecoded: `/e/{token}` with nothing, or with something that starts with `/`.

@@ -19,11 +19,17 @@ use super::{
     auth::Gate,
     body::{self, Limits, Pace},
     error::{ApiError, quoted},
+    ingest::TestSender,
     later::{self, LATER},
     openapi,
+    live::Live,
     parameters::Parameters,
     profiles::Version,
-    resources::{Answer, Call, Route, attempts, connections, destinations, events, health, requests, sources},
+    resources::{
+        Answer, Call, Route, attempts, connections, destinations, events, health, requests, sources,
+        stats::{self, About},
+        testing,
+    },
 };
 use crate::{actors::GatewayHandle, ingress::Rejections, query::Query};
 
@@ -31,7 +37,7 @@ use crate::{actors::GatewayHandle, ingress::Rejections, query::Query};
 pub const API_BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// Every resource's table.
-const TABLES: [&[Route]; 8] = [
+const TABLES: &[&[Route]] = &[
     health::ROUTES,
     sources::ROUTES,
     destinations::ROUTES,
@@ -40,6 +46,8 @@ const TABLES: [&[Route]; 8] = [
     events::ROUTES,
     attempts::ROUTES,
     openapi::ROUTES,
+    stats::ROUTES,
+    testing::ROUTES,
 ];
 
 /// Every route, in the order in which they are tried.
@@ -61,6 +69,12 @@ pub struct ApiState {
     pub rejections: Arc<Rejections>,
     /// Who is let in.
     pub gate: Gate,
+    /// Who follows what happens.
+    pub live: Arc<Live>,
+    /// Sends made-up requests through the ingress.
+    pub tests: TestSender,
+    /// What the process is.
+    pub about: About,
 }
 
 /// Sets up an app of the API's listener: every request comes here.

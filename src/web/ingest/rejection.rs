@@ -2,7 +2,7 @@
 //! these: every content type is taken, and no setting of a source names any yet.
 
 use actix_web::{
-    HttpRequest, HttpResponse, ResponseError,
+    HttpResponse, ResponseError,
     http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap},
 };
 use bytes::Bytes;
@@ -45,18 +45,22 @@ pub(super) struct Rejection {
 
 impl Rejection {
     /// By what a request's head says; `None` when its source takes it.
-    pub(super) fn by_head(source: &Source, request: &HttpRequest) -> Option<Self> {
+    pub(super) fn by_head(source: &Source, method: &str) -> Option<Self> {
         if source.disabled_at.is_some() {
             let error = ApiError::forbidden("this source is disabled: enable it to send to it");
             return Some(Self { cause: RejectionCause::SourceDisabled, error });
         }
-        let method = request.method().as_str();
         if HttpMethod::parse(method).is_some_and(|method| source.allowed_http_methods.contains(&method)) {
             return None;
         }
         let allowed: Vec<&str> = source.allowed_http_methods.iter().map(|method| method.as_str()).collect();
         let error = ApiError::method_not_allowed(method, &allowed);
         Some(Self { cause: RejectionCause::UnsupportedHttpMethod, error })
+    }
+
+    /// As its sender would be told.
+    pub(super) fn message(&self) -> String {
+        self.error.to_string()
     }
 
     pub(super) fn too_large(bytes_max: usize) -> Self {

@@ -7,6 +7,8 @@ pub mod events;
 pub mod health;
 pub mod requests;
 pub mod sources;
+pub mod stats;
+pub mod testing;
 
 use std::{str::FromStr, sync::Arc};
 

@@ -30,7 +30,9 @@ use crate::{
         auth::Gate,
         body::Pace,
         client_ip::TrustedProxies,
-        ingest::{self, IngestState, RejectionAnswers},
+        ingest::{self, IngestState, RejectionAnswers, TestSender},
+        live::{self, Live},
+        resources::stats::About,
         routes::{self, ApiState},
     },
 };
@@ -189,6 +191,11 @@ pub(super) fn ingress(store: Arc<dyn Store>, budget: BodyBudget, body_bytes_max:
 
 /// The ingress listener over a store, with other settings.
 pub(super) fn ingress_with(store: Arc<dyn Store>, budget: BodyBudget, change: impl FnOnce(&mut IngestState)) -> Server {
+    let state = ingest_state(store, budget, change);
+    serve(move |app| ingest::configure(app, Data::clone(&state)))
+}
+
+fn ingest_state(store: Arc<dyn Store>, budget: BodyBudget, change: impl FnOnce(&mut IngestState)) -> Data<IngestState> {
     let mut state = IngestState {
         ingress: Ingress::new(store, Arc::new(SystemClock), RequestIds, budget),
         body_bytes_max: IngestState::BODY_BYTES_MAX_DEFAULT,
@@ -197,8 +204,7 @@ pub(super) fn ingress_with(store: Arc<dyn Store>, budget: BodyBudget, change: im
         rejections: RejectionAnswers::Status,
     };
     change(&mut state);
-    let state = Data::new(state);
-    serve(move |app| ingest::configure(app, Data::clone(&state)))
+    Data::new(state)
 }
 
 /// The API's listener over a store.
@@ -217,13 +223,20 @@ pub(super) fn api_with(store: Arc<dyn Store>, milestones: Milestones, rejections
         milestones,
         dice: Arc::new(|| getrandom::u64().unwrap()),
     };
+    let query = Query::new(Arc::clone(&store), Arc::new(SystemClock));
+    let limits = live::Limits { readers_max: 8, heartbeat: std::time::Duration::from_secs(15) };
+    let live = Arc::new(Live::new(query.clone(), "https://in.example/", limits));
+    let ingest = ingest_state(store, BodyBudget::new(BodyBudget::DEFAULT_BYTES), |_| ());
     let state = Data::new(ApiState {
-        query: Query::new(store, Arc::new(SystemClock)),
+        query,
         gateway: engine.start(),
         ingress_url: "https://in.example/".to_owned(),
         stopping: Arc::default(),
         rejections,
         gate: Gate::default(),
+        live,
+        tests: TestSender::new(ingest, "x-hookgate-"),
+        about: About { started_at: AT, retention_ms: 1, quota_bytes: None, settings: serde_json::json!({}) },
     });
     serve(move |app| routes::configure(app, Data::clone(&state)))
 }

@@ -20,7 +20,7 @@ const HOUR_MS: i64 = 3600 * SECOND_MS;
 /// Low and high bound of each number; `(key, low, high)`.
 ///
 /// Low ones keep the gateway able to work at all, high ones catch a slip of the unit (bytes for MiB, ms for s).
-const BOUNDS: [(&str, i64, i64); 19] = [
+const BOUNDS: [(&str, i64, i64); 21] = [
     ("ingress.body_bytes_max", KIB, GIB),
     ("ingress.body_memory_bytes", MIB, TIB),
     ("ingress.body_timeout_ms", 100, HOUR_MS),

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use crate::{
     domain::{Configuration, Event, Seq},
     query::Query,
-    web::profiles::{self, Context, Profile, Version},
+    web::profiles::{self, Context, Version},
 };
 
 /// See the [module's documentation](self).
@@ -34,23 +34,18 @@ impl<'a> Shapes<'a> {
         Some(shape)
     }
 
-    fn context(&self, version: Version) -> Context<'_> {
-        match version.profile {
-            Profile::V2025_07_01 => Context {
-                configuration: self.configuration,
-                ingress_url: self.ingress_url,
-                now: self.query.now(),
-                with_auth: false,
-            },
-        }
-    }
-
     fn make(&self, event: &Event, attempt: u32, version: Version) -> Option<String> {
-        let context = self.context(version);
+        let context = Context {
+            configuration: self.configuration,
+            version,
+            ingress_url: self.ingress_url,
+            now: self.query.now(),
+            with_auth: false,
+        };
         if attempt == 0 {
             return Some(profiles::event(context, event).to_string());
         }
         let row = self.query.attempt_now(event.id().attempt(attempt)).ok()?;
-        Some(profiles::attempt(context, &row, !version.dated).to_string())
+        Some(profiles::attempt(context, &row).to_string())
     }
 }

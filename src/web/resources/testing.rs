@@ -125,6 +125,10 @@ mod tests {
         read(fields, |name| !name.as_str().starts_with("x-hookgate-")).map_err(|error| error.to_string())
     }
 
+    fn header<'a>(made: &'a Made, name: &str) -> &'a str {
+        made.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
     #[test]
     fn a_request_is_made_up_of_what_is_said_and_of_defaults() {
         let plain = made(&json!({})).unwrap();
@@ -138,13 +142,10 @@ mod tests {
         }))
         .unwrap();
         assert_eq!((full.path.as_str(), full.query.as_deref()), ("/a//b%20", Some("q=1?2")));
-        assert_eq!(
-            (&full.headers["x-topic"], &full.headers["content-type"]),
-            (&HeaderValue::from_static("order"), &HeaderValue::from_static("text/plain"))
-        );
+        assert_eq!([header(&full, "x-topic"), header(&full, "content-type")], ["order", "text/plain"]);
         assert_eq!(full.body, r#"{"a":1}"#);
         let json = made(&json!({ "body": [1] })).unwrap();
-        assert_eq!(json.headers["content-type"], "application/json");
+        assert_eq!(header(&json, "content-type"), "application/json");
         let text = made(&json!({ "body": "[1" })).unwrap();
         assert_eq!((text.body, text.headers.len()), (Bytes::from_static(b"[1"), 0));
     }

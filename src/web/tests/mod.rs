@@ -7,4 +7,5 @@ mod kit;
 mod refusals;
 mod rejections;
 mod requests;
+mod stats;
 mod versions;

@@ -39,6 +39,13 @@ impl Message {
     ///
     /// When the socket fails, the peer stops in the middle, or what it says is not HTTP/1.1.
     pub fn read(reader: &mut impl BufRead) -> io::Result<Option<Self>> {
+        let Some(mut message) = Self::read_head(reader)? else { return Ok(None) };
+        message.read_body(reader)?;
+        Ok(Some(message))
+    }
+
+    /// The same without the body.
+    pub(super) fn read_head(reader: &mut impl BufRead) -> io::Result<Option<Self>> {
         let Some(start) = read_line(reader)? else { return Ok(None) };
         let mut message =
             Self { start: String::from_utf8_lossy(&start).into_owned(), headers: Vec::new(), body: Vec::new() };
@@ -52,11 +59,16 @@ impl Message {
             let name = String::from_utf8_lossy(&line[..colon]).to_lowercase();
             message.headers.push((name, line[colon + 1..].trim_ascii().to_vec()));
         }
-        message.read_body(reader)?;
         Ok(Some(message))
     }
 
-    fn read_body(&mut self, reader: &mut impl BufRead) -> io::Result<()> {
+    /// The status of an answer.
+    pub(super) fn status(&self) -> io::Result<u16> {
+        let status = self.start.split(' ').nth(1).and_then(|word| word.parse().ok());
+        status.ok_or_else(|| invalid("the status line has no status"))
+    }
+
+    pub(super) fn read_body(&mut self, reader: &mut impl BufRead) -> io::Result<()> {
         if self.header_text("transfer-encoding").eq_ignore_ascii_case("chunked") {
             return self.read_chunks(reader);
         }
@@ -70,17 +82,8 @@ impl Message {
     }
 
     fn read_chunks(&mut self, reader: &mut impl BufRead) -> io::Result<()> {
-        loop {
-            let line = read_line(reader)?.ok_or_else(|| invalid("the peer closed between chunks"))?;
-            let digits = String::from_utf8_lossy(&line);
-            let size = u64::from_str_radix(digits.split(';').next().unwrap_or_default().trim(), 16)
-                .map_err(|_| invalid("a chunk's size is not a number"))?;
-            reader.by_ref().take(size).read_to_end(&mut self.body)?;
-            read_line(reader)?;
-            if size == 0 {
-                return Ok(());
-            }
-        }
+        while read_chunk(reader, &mut self.body)? {}
+        Ok(())
     }
 }
 
@@ -135,11 +138,10 @@ impl Request<'_> {
         stream.write_all(&self.encode(address))?;
         stream.flush()?;
         let message = Message::read(&mut BufReader::new(stream))?.ok_or_else(|| invalid("closed without an answer"))?;
-        let status = message.start.split(' ').nth(1).and_then(|word| word.parse().ok());
-        Ok(Response { status: status.ok_or_else(|| invalid("the status line has no status"))?, message })
+        Ok(Response { status: message.status()?, message })
     }
 
-    fn encode(&self, address: SocketAddr) -> Vec<u8> {
+    pub(super) fn encode(&self, address: SocketAddr) -> Vec<u8> {
         let mut head = format!("{} {} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n", self.method, self.target);
         for (name, value) in self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
@@ -149,6 +151,17 @@ impl Request<'_> {
         bytes.extend_from_slice(self.body);
         bytes
     }
+}
+
+/// Appends a chunk of a body; `false` at its end.
+pub(super) fn read_chunk(reader: &mut impl BufRead, body: &mut Vec<u8>) -> io::Result<bool> {
+    let line = read_line(reader)?.ok_or_else(|| invalid("the peer closed between chunks"))?;
+    let digits = String::from_utf8_lossy(&line);
+    let size = u64::from_str_radix(digits.split(';').next().unwrap_or_default().trim(), 16)
+        .map_err(|_| invalid("a chunk's size is not a number"))?;
+    reader.by_ref().take(size).read_to_end(body)?;
+    read_line(reader)?;
+    Ok(size > 0)
 }
 
 fn read_line(reader: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {

@@ -10,6 +10,7 @@ pub mod http;
 pub mod load;
 pub mod nameserver;
 pub mod process;
+pub mod stream;
 pub mod tls;
 pub mod usage;
 
@@ -19,6 +20,7 @@ pub use destination::{Answer, Received, TestDestination};
 pub use load::{Acked, Load, LoadReport};
 pub use nameserver::{NameAnswer, TestNameServer};
 pub use process::{Ended, GatewayProcess, Launch};
+pub use stream::{EventStream, StreamEvent};
 pub use tls::{Dates, Identity, TestAuthority, TlsServer};
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};

@@ -26,7 +26,7 @@ use super::{
     parameters::Parameters,
     profiles::Version,
     resources::{
-        Answer, Call, Route, attempts, connections, destinations, events, health, requests, sources,
+        Answer, Call, Route, attempts, connections, destinations, events, health, live, requests, sources,
         stats::{self, About},
         testing,
     },
@@ -39,6 +39,7 @@ pub const API_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Every resource's table.
 const TABLES: &[&[Route]] = &[
     health::ROUTES,
+    live::ROUTES,
     sources::ROUTES,
     destinations::ROUTES,
     connections::ROUTES,

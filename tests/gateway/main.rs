@@ -14,6 +14,7 @@ mod headers;
 mod ingress;
 mod listeners;
 mod listing;
+mod live;
 mod manual;
 mod pausing;
 mod refusals;

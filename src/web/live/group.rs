@@ -12,7 +12,7 @@ use super::{
     reader::Mailbox,
 };
 use crate::{
-    domain::{ApiKeyId, Configuration, ConnectionId, Timestamp},
+    domain::{ApiKeyId, Configuration, ConnectionId},
     query::{EventFilter, feed::Place},
     web::profiles::Version,
 };
@@ -56,10 +56,9 @@ impl Member {
     }
 
     /// Whether what let it in still does.
-    fn is_let_in(&self, configuration: &Configuration, now: Timestamp) -> bool {
-        self.key.is_none_or(|key| {
-            configuration.api_keys.get(&key).is_none_or(|key| key.revoked_at.is_none_or(|revoked_at| now < revoked_at))
-        })
+    fn is_let_in(&self, configuration: &Configuration) -> bool {
+        let key = self.key.and_then(|key| configuration.api_keys.get(&key));
+        key.is_none_or(|key| key.revoked_at.is_none())
     }
 }
 
@@ -84,9 +83,9 @@ impl Group {
     }
 
     /// Drops members who left, and ends those whose key was revoked.
-    pub(super) fn drop_who_left(&mut self, configuration: &Configuration, now: Timestamp) {
+    pub(super) fn drop_who_left(&mut self, configuration: &Configuration) {
         self.members.retain(|member| {
-            let stays = !member.mailbox.is_left() && member.is_let_in(configuration, now);
+            let stays = !member.mailbox.is_left() && member.is_let_in(configuration);
             if !stays {
                 member.mailbox.end();
             }

@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 /// Pieces that wait for a reader at most: half a minute of a gateway that always has something to tell.
 const QUEUE_PIECES_MAX: usize = 256;
 /// Bytes of them at most; pieces are shared by readers who want the same.
-const QUEUE_BYTES_MAX: usize = 512 * 1024;
+pub(super) const QUEUE_BYTES_MAX: usize = 1024 * 1024;
 
 /// The tail's end of a queue.
 #[derive(Debug, Default)]

@@ -16,7 +16,7 @@ use super::{
     group::{Group, Member, Shows, Wanted},
     items::{Item, Items},
     piece::{self, Reason},
-    reader::Mailbox,
+    reader::{Mailbox, QUEUE_BYTES_MAX},
     shapes::Shapes,
 };
 use crate::{
@@ -37,6 +37,9 @@ const MATCHES_MAX: usize = 20_000;
 const SHOWN_MAX: usize = 100;
 /// The same, times their readers: each piece that goes out costs a write.
 const SHARES_MAX: usize = 2_000;
+/// Bytes that readers who want the same are put in a round, and the same times their readers: bodies of answers may be large.
+const PIECE_BYTES_MAX: usize = QUEUE_BYTES_MAX / 2;
+const SHARED_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Changes that a reader who comes back is shown at once.
 const RESUMED_MAX: usize = SHOWN_MAX;
 
@@ -75,9 +78,9 @@ impl Tail {
     /// When the store is closed: then there is nothing more to tell.
     pub(super) fn round(&mut self, now: Instant, joining: Vec<Joining>) -> Result<(), StoreError> {
         self.look_at_configuration();
-        let (configuration, at) = (&self.configuration, self.query.now());
+        let configuration = &self.configuration;
         self.groups.retain_mut(|group| {
-            group.drop_who_left(configuration, at);
+            group.drop_who_left(configuration);
             !group.members.is_empty()
         });
         let mut resumable = ROWS_MAX;
@@ -210,8 +213,11 @@ impl Tail {
             if is_too_much(shown.len(), group) {
                 group.owe(Reason::Busy);
             } else if !shown.is_empty() {
-                let piece = self.piece(&shown, &rows, &group.wanted, &mut shapes);
-                group.put(&piece, self.follower.place(), now);
+                let bytes_max = PIECE_BYTES_MAX.min(SHARED_BYTES_MAX / group.members.len().max(1));
+                match piece_of(&shown, &rows, &group.wanted, &mut shapes, bytes_max) {
+                    Some(piece) => group.put(&piece, self.follower.place(), now),
+                    None => group.owe(Reason::Busy),
+                }
             }
         }
         Ok(())
@@ -221,21 +227,31 @@ impl Tail {
         let seqs: Vec<Seq> = needed.iter().copied().collect();
         Ok(self.query.rows_now(&seqs)?.into_iter().map(|event| (event.seq, event)).collect())
     }
+}
 
-    fn piece(&self, shown: &[Item], rows: &HashMap<Seq, Event>, wanted: &Wanted, shapes: &mut Shapes<'_>) -> Bytes {
-        let mut piece = Vec::new();
-        for item in shown {
-            let Some(event) = rows.get(&item.seq) else { continue };
-            let name = match wanted.shows {
-                Shows::Events => "event",
-                Shows::Attempts => "attempt",
-            };
-            if let Some(shape) = shapes.of(event, item.attempt, wanted.version) {
-                piece::append(&mut piece, item.place, name, &shape);
-            }
+/// What is put for readers who want the same; `None` when it would be too much.
+fn piece_of(
+    shown: &[Item],
+    rows: &HashMap<Seq, Event>,
+    wanted: &Wanted,
+    shapes: &mut Shapes<'_>,
+    bytes_max: usize,
+) -> Option<Bytes> {
+    let name = match wanted.shows {
+        Shows::Events => "event",
+        Shows::Attempts => "attempt",
+    };
+    let mut piece = Vec::new();
+    for item in shown {
+        let shape = rows.get(&item.seq).and_then(|event| shapes.of(event, item.attempt, wanted.version));
+        if let Some(shape) = shape {
+            piece::append(&mut piece, item.place, name, &shape);
         }
-        piece.into()
+        if piece.len() > bytes_max {
+            return None;
+        }
     }
+    Some(piece.into())
 }
 
 /// Whether so many are not shown to so many readers.

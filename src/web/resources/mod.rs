@@ -5,6 +5,7 @@ pub mod connections;
 pub mod destinations;
 pub mod events;
 pub mod health;
+pub mod live;
 pub mod requests;
 pub mod sources;
 pub mod stats;

@@ -17,7 +17,8 @@ pub const ROUTES: &[Route] = &[Route::new("GET", "/stats", |call| Box::pin(all(c
     .about(
         "How every connection is doing: what waits, what came and what became of it lately; totals, storage, settings.",
     )
-    .answers("Stats")];
+    .answers("Stats")
+    .ours()];
 
 /// What the process is and how it is set up.
 #[derive(Debug, Clone)]

@@ -27,7 +27,8 @@ pub const ROUTES: &[Route] = &[Route::new("POST", "/sources/{id}/test", |call| B
         "Sends a made-up request to a source, through the code that real ones go through, and says what became of it.",
     )
     .takes("TestRequest")
-    .answers("TestResult")];
+    .answers("TestResult")
+    .ours()];
 
 /// Where a body names no method: what webhooks are sent with.
 const METHOD_DEFAULT: &str = "POST";

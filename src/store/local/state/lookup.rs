@@ -36,11 +36,7 @@ impl State {
     /// # Errors
     ///
     /// As [`version`](Self::version).
-    pub fn rows(
-        &self,
-        seqs: impl IntoIterator<Item = Seq>,
-        over: &Overlaid,
-    ) -> Result<HashMap<Seq, Row>, StateError> {
+    pub fn rows(&self, seqs: impl IntoIterator<Item = Seq>, over: &Overlaid) -> Result<HashMap<Seq, Row>, StateError> {
         let mut by_block = BTreeMap::<u64, Vec<u16>>::new();
         for seq in seqs {
             by_block.entry(block_of(seq)).or_default().push(slot_of(seq));

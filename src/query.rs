@@ -3,8 +3,8 @@
 //! Reads of the store block, so each runs on a blocking thread. Never changes anything.
 
 pub mod events;
-pub mod histogram;
 pub mod feed;
+pub mod histogram;
 pub mod requests;
 pub mod stats;
 
@@ -221,7 +221,7 @@ impl Query {
 }
 
 /// Which attempts. Empty lists and `None` do not restrict; what is given must all hold.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AttemptFilter {
     /// Of any of these events. Without them and without `ids` there are none: attempts are found through their events.
     pub events: Vec<EventId>,
@@ -258,15 +258,27 @@ impl AttemptFilter {
     }
 
     fn matches(&self, place: &AttemptPlace) -> bool {
-        let (status, trigger, result) = match place.next {
-            Some(next) if next.cancelled => (AttemptStatus::Cancelled.as_str(), next.trigger, None),
-            Some(next) => (PENDING, next.trigger, None),
-            None => match place.summary() {
-                Some(made) => (made.status.as_str(), made.trigger, Some(made.result)),
-                None => return false,
-            },
-        };
-        (self.ids.is_empty() || self.ids.contains(&place.key.1))
+        match place.next {
+            Some(next) if next.cancelled => {
+                self.matches_as(place.key.1, (AttemptStatus::Cancelled.as_str(), next.trigger, None))
+            }
+            Some(next) => self.matches_as(place.key.1, (PENDING, next.trigger, None)),
+            None => place.summary().is_some_and(|made| self.matches_made(place.key.1, &made)),
+        }
+    }
+
+    /// Whether it matches an attempt that was made, leaving aside of which events it is to be.
+    #[must_use]
+    pub fn matches_made(&self, id: AttemptId, made: &AttemptSummary) -> bool {
+        self.matches_as(id, (made.status.as_str(), made.trigger, Some(made.result)))
+    }
+
+    fn matches_as(
+        &self,
+        id: AttemptId,
+        (status, trigger, result): (&'static str, AttemptTrigger, Option<AttemptResult>),
+    ) -> bool {
+        (self.ids.is_empty() || self.ids.contains(&id))
             && (self.statuses.is_empty() || self.statuses.contains(&status))
             && (self.triggers.is_empty() || self.triggers.contains(&trigger))
             && self.errors.matches(result.and_then(AttemptResult::error), |one, error| *one == error)

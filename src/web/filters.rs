@@ -10,7 +10,7 @@ mod requests;
 use std::str::FromStr;
 
 pub use self::{
-    attempts::{ATTEMPTS, attempt_filter},
+    attempts::{ATTEMPTS, any_attempt_filter, attempt_filter},
     events::{EVENTS, event_filter},
     requests::{REQUESTS, request_filter},
 };
@@ -22,7 +22,7 @@ use super::{
 use crate::domain::{Span, Timestamp, id::IdError};
 
 /// A span that nothing lies in: of a filter that cannot match.
-const NEVER: Span = Span::between(Timestamp::EPOCH, Timestamp::EPOCH);
+pub const NEVER: Span = Span::between(Timestamp::EPOCH, Timestamp::EPOCH);
 
 /// Reads an id of one kind.
 ///

@@ -29,19 +29,7 @@ pub const ATTEMPTS: [Param; 6] = [
 ///
 /// 422 naming the parameter.
 pub fn attempt_filter(parameters: &Parameters) -> Result<AttemptFilter, ApiError> {
-    let (errors, possible) = error_codes(parameters)?;
-    let mut filter = AttemptFilter {
-        events: parameters.many("event_id", read_id)?,
-        ids: parameters.many("id", read_id)?,
-        statuses: parameters.many("status", |text| {
-            let known = || STATUSES.iter().copied();
-            word(text, known().find(|status| *status == text), known())
-        })?,
-        triggers: parameters
-            .many("trigger", |text| word(text, AttemptTrigger::parse(text), TRIGGERS.iter().copied()))?,
-        errors,
-        response_statuses: parameters.statuses("response_status")?,
-    };
+    let (mut filter, possible) = any_attempt_filter(parameters)?;
     if filter.events.is_empty() && filter.ids.is_empty() {
         return Err(parameters.refusal(
             "event_id",
@@ -57,4 +45,26 @@ pub fn attempt_filter(parameters: &Parameters) -> Result<AttemptFilter, ApiError
         (filter.events, filter.ids) = (Vec::new(), Vec::new());
     }
     Ok(filter)
+}
+
+/// The same where attempts need not be found, because they come by themselves; and whether there can be any.
+///
+/// # Errors
+///
+/// As [`attempt_filter`].
+pub fn any_attempt_filter(parameters: &Parameters) -> Result<(AttemptFilter, bool), ApiError> {
+    let (errors, possible) = error_codes(parameters)?;
+    let filter = AttemptFilter {
+        events: parameters.many("event_id", read_id)?,
+        ids: parameters.many("id", read_id)?,
+        statuses: parameters.many("status", |text| {
+            let known = || STATUSES.iter().copied();
+            word(text, known().find(|status| *status == text), known())
+        })?,
+        triggers: parameters
+            .many("trigger", |text| word(text, AttemptTrigger::parse(text), TRIGGERS.iter().copied()))?,
+        errors,
+        response_statuses: parameters.statuses("response_status")?,
+    };
+    Ok((filter, possible))
 }

@@ -12,8 +12,8 @@ use super::{
     reader::Mailbox,
 };
 use crate::{
-    domain::{ApiKeyId, Configuration, ConnectionId},
-    query::{EventFilter, feed::Place},
+    domain::{ApiKeyId, Configuration, ConnectionId, Event, Standing, Timestamp},
+    query::{AttemptFilter, EventFilter, feed::Place},
     web::profiles::Version,
 };
 
@@ -36,8 +36,27 @@ pub struct Wanted {
     pub shows: Shows,
     /// Of which events.
     pub filter: EventFilter,
+    /// Which attempts of theirs, when it is attempts; `events` is not looked at.
+    pub attempts: AttemptFilter,
     /// In which shape.
     pub version: Version,
+}
+
+impl Wanted {
+    /// Whether it asks for all there is.
+    pub(super) fn takes_all(&self) -> bool {
+        self.filter == EventFilter::default() && self.attempts == AttemptFilter::default()
+    }
+
+    /// Whether it asks for an event, or for the attempt of it with this number.
+    pub(super) fn matches(&self, event: &Event, attempt: u32, standing: Standing, now: Timestamp) -> bool {
+        let made = (attempt as usize).checked_sub(1).map(|place| event.attempts.get(place));
+        self.filter.matches(event, standing, now)
+            && match made {
+                None => true,
+                Some(made) => made.is_some_and(|made| self.attempts.matches_made(event.id().attempt(attempt), made)),
+            }
+    }
 }
 
 /// A reader as the tail knows it.

@@ -207,7 +207,7 @@ impl Tail {
             }
             let matches = |item: &&Item| {
                 let standing = configuration.standing(item.connection);
-                rows.get(&item.seq).is_some_and(|event| group.wanted.filter.matches(event, standing, at))
+                rows.get(&item.seq).is_some_and(|event| group.wanted.matches(event, item.attempt, standing, at))
             };
             let shown: Vec<Item> = candidates.iter().filter(matches).copied().collect();
             if is_too_much(shown.len(), group) {
@@ -275,9 +275,8 @@ fn candidates(items: &Items, groups: &mut [Group]) -> Vec<Vec<Item>> {
         };
         wanted.sort_unstable_by_key(|item| item.place);
         wanted.dedup_by_key(|item| item.place);
-        let takes_all = group.wanted.filter == Default::default();
         let new = wanted.iter().filter(|item| !read.contains_key(&item.seq)).count();
-        if read.len() + new > ROWS_MAX || (takes_all && is_too_much(wanted.len(), group)) {
+        if read.len() + new > ROWS_MAX || (group.wanted.takes_all() && is_too_much(wanted.len(), group)) {
             group.owe(Reason::Busy);
             return Vec::new();
         }

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     clock::ManualClock,
     domain::{ApiKey, ApiKeyId, ConfigItem, Event, EventStatus, Phase, Scope},
-    query::{EventFilter, Query, feed::Place},
+    query::{AttemptFilter, EventFilter, Optional, Query, feed::Place},
     store::{
         Store,
         conformance::{
@@ -67,7 +67,8 @@ impl World {
 
     fn join_with(&mut self, filter: EventFilter, change: impl FnOnce(&mut Joining)) -> Reader {
         let (reader, mailbox) = Reader::new(Seat::take(&Arc::default(), 1).unwrap());
-        let wanted = Wanted { shows: Shows::Events, filter, version: Version::NEWEST };
+        let attempts = AttemptFilter::default();
+        let wanted = Wanted { shows: Shows::Events, filter, attempts, version: Version::NEWEST };
         let mut joining = Joining { wanted, after: None, key: None, mailbox };
         change(&mut joining);
         self.tail.round(self.now, vec![joining]).unwrap();
@@ -157,6 +158,10 @@ fn everybody_is_shown_what_it_asked_for() {
 fn every_attempt_is_shown_to_who_asked_for_attempts() {
     let mut world = World::new();
     let mut reader = world.join_with(of_connection(1), |joining| joining.wanted.shows = Shows::Attempts);
+    let mut failures = world.join_with(EventFilter::default(), |joining| {
+        joining.wanted.shows = Shows::Attempts;
+        joining.wanted.attempts.response_statuses = Optional { present: None, any_of: vec![(400, 599)] };
+    });
     let events = world.accept(&[1, 2]);
     let tried = attempt(&*world.store, &events[0], START, 500, Phase::Waiting { due_at: START });
     attempt(&*world.store, &tried, START, 200, Phase::Successful);
@@ -166,6 +171,7 @@ fn every_attempt_is_shown_to_who_asked_for_attempts() {
     assert_eq!(names(&shown), ["", "attempt", "attempt"]);
     assert_eq!(ids(&shown[1..]), [1, 2].map(|number| events[0].id().attempt(number).to_string()));
     assert_eq!([&shown[1].data["response_status"], &shown[2].data["response_status"]], [500, 200]);
+    assert_eq!(ids(&heard(&mut failures)[1..]), [events[0].id().attempt(1).to_string()]);
 }
 
 #[test]
@@ -314,7 +320,12 @@ async fn the_tail_runs_by_itself_and_ends_every_stream() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::new(ManualClock::starting_at(START))));
     let live = Live::new(query(&store), "https://in.example/", Limits { readers_max: 2, heartbeat: HEARTBEAT });
     let asking = || Asking {
-        wanted: Wanted { shows: Shows::Events, filter: EventFilter::default(), version: Version::NEWEST },
+        wanted: Wanted {
+            shows: Shows::Events,
+            filter: EventFilter::default(),
+            attempts: AttemptFilter::default(),
+            version: Version::NEWEST,
+        },
         last_seen: None,
         key: None,
     };

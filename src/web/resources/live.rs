@@ -8,12 +8,13 @@ use actix_web::{
     http::header::{CACHE_CONTROL, HeaderName},
 };
 
-use super::{Answer, Call, Route, events};
+use super::{Answer, Call, Param, Route, Takes, joined};
 use crate::{
-    domain::EventId,
-    query::EventFilter,
+    domain::Span,
+    query::{AttemptFilter, EventFilter},
     web::{
         error::ApiError,
+        filters::{ATTEMPTS, EVENTS, NEVER, any_attempt_filter, event_filter, read_id},
         live::{Asking, Shows, Wanted},
     },
 };
@@ -24,13 +25,27 @@ pub const ROUTES: &[Route] = &[
         .about(
             "Events that match, as they are created and change: server-sent events, each with the event as it is then.",
         )
+        .query(OF_EVENTS)
         .answers("EventStream")
         .ours(),
     Route::new("GET", "/attempts/live", |call| Box::pin(of_attempts(call)))
         .about("Attempts that match, as they end: server-sent events, each with the attempt.")
+        .query(OF_ATTEMPTS)
         .answers("AttemptStream")
         .ours(),
 ];
+
+/// Filters of events that look at their rows alone: nothing is read of what arrived to show that it did.
+const OF_EVENTS: &[Param] = EVENTS.first_chunk::<19>().expect("there are as many").as_slice();
+/// Filters of attempts, and of their events by where they come from and go to.
+const OF_ATTEMPTS: &[Param] = &joined::<9>(&[
+    &ATTEMPTS,
+    &[
+        Param::new("webhook_id", Takes::Texts, "on any of these connections"),
+        Param::new("source_id", Takes::Texts, "from any of these sources"),
+        Param::new("destination_id", Takes::Texts, "to any of these destinations"),
+    ],
+]);
 
 /// Where a client that comes back says what it has seen.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -39,23 +54,28 @@ const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering")
 
 #[expect(clippy::unused_async, reason = "handlers are")]
 async fn of_events(call: Call) -> Answer {
-    call.parameters.check(events::KNOWN, events::LATER)?;
-    let filter = events::read_filter(&call.parameters)?;
-    stream(&call, Shows::Events, filter)
+    let filter = event_filter(&call.parameters)?;
+    stream(&call, Shows::Events, filter, AttemptFilter::default())
 }
 
 #[expect(clippy::unused_async, reason = "handlers are")]
 async fn of_attempts(call: Call) -> Answer {
-    call.parameters.check(&["event_id", "webhook_id", "source_id", "destination_id"], &[])?;
-    let ids: Vec<EventId> = call.parameters.many("event_id", events::read_id)?;
-    let filter = EventFilter { ids, ..events::read_filter(&call.parameters)? };
-    stream(&call, Shows::Attempts, filter)
+    let (mut attempts, possible) = any_attempt_filter(&call.parameters)?;
+    let filter = EventFilter {
+        ids: std::mem::take(&mut attempts.events),
+        connections: call.parameters.many("webhook_id", read_id)?,
+        sources: call.parameters.many("source_id", read_id)?,
+        destinations: call.parameters.many("destination_id", read_id)?,
+        created: if possible { Span::default() } else { NEVER },
+        ..EventFilter::default()
+    };
+    stream(&call, Shows::Attempts, filter, attempts)
 }
 
-fn stream(call: &Call, shows: Shows, filter: EventFilter) -> Answer {
+fn stream(call: &Call, shows: Shows, filter: EventFilter, attempts: AttemptFilter) -> Answer {
     let last_seen = call.request.headers().get(LAST_EVENT_ID).map(|value| value.to_str().unwrap_or_default());
     let reader = call.state.live.read(Asking {
-        wanted: Wanted { shows, filter, version: call.version },
+        wanted: Wanted { shows, filter, attempts, version: call.version },
         last_seen,
         key: call.entered.as_ref().map(|entered| entered.key.id),
     })?;
@@ -65,4 +85,16 @@ fn stream(call: &Call, shows: Shows, filter: EventFilter) -> Answer {
         .insert_header((ACCEL_BUFFERING, "no"))
         .streaming(reader);
     Ok::<_, ApiError>(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_take_every_filter_but_those_of_contents() {
+        let left: Vec<&str> =
+            EVENTS.iter().filter(|param| !OF_EVENTS.contains(param)).map(|param| param.name).collect();
+        assert_eq!(left, ["search_term", "headers", "body", "parsed_query", "path"]);
+    }
 }

@@ -93,7 +93,7 @@ impl Counting<'_> {
     fn add_zone(&mut self, zone: &Zone) {
         let ask = self.ask;
         if ask.since.iter().any(|since| zone.created.0 >= *since) {
-            for (combination, count) in &zone.combinations {
+            for (combination, count) in zone.combinations.iter().filter(|(one, _)| !one.deleted) {
                 let counted = self.of(combination.connection);
                 let outcome = outcome_of(combination, counted.standing);
                 counted.tally.add_recent((zone.created.0, outcome), u64::from(*count), ask);
@@ -118,6 +118,9 @@ impl Counting<'_> {
         let newer = over.get(&block);
         for live in hot.live().filter(|live| newer.is_none_or(|newer| !newer.contains_key(&live.slot))) {
             let combination = &hot.combinations()[live.combination];
+            if combination.deleted {
+                continue;
+            }
             self.add_slot(combination, live.created, live.due);
         }
         Ok(())

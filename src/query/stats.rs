@@ -2,10 +2,13 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Query, StoreError};
+use super::{
+    EventFilter, Query, StoreError,
+    histogram::{Granularity, HistogramError},
+};
 pub use crate::store::{Recent, StoreStats, Tally};
 use crate::{
-    domain::{Configuration, ConnectionId, Event, RequestId, Timestamp},
+    domain::{Configuration, ConnectionId, Event, EventStatus, RequestId, Span, Timestamp},
     store::TallyAsk,
 };
 
@@ -25,6 +28,28 @@ pub struct Stats {
     pub tallies: HashMap<ConnectionId, Tally>,
     /// What is on disk.
     pub store: StoreStats,
+}
+
+/// What came and what became of it, from a first to a last bucket, empty ones too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Series {
+    /// The width of each.
+    pub granularity: Granularity,
+    /// One after the other.
+    pub buckets: Vec<Bucket>,
+}
+
+/// Events that were accepted in one stretch of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bucket {
+    /// Where it begins.
+    pub begin: Timestamp,
+    /// All of them.
+    pub came: u64,
+    /// Delivered by now.
+    pub delivered: u64,
+    /// Whose last try failed.
+    pub failed: u64,
 }
 
 /// How a connection is doing.
@@ -56,6 +81,9 @@ pub struct Switches {
 }
 
 impl Health {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Ok, Self::Slow, Self::Failing, Self::Paused, Self::Disabled, Self::Quarantined];
+
     /// The word for it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -116,6 +144,29 @@ impl Query {
             Ok(Stats { at: now, configuration: store.configuration(), tallies, store: store.stats() })
         })
         .await
+    }
+
+    /// What came and what became of it over time, in buckets of a width that is chosen when none is given.
+    ///
+    /// # Errors
+    ///
+    /// As [`histogram`](Self::histogram).
+    pub async fn series(&self, span: Span, granularity: Option<Granularity>) -> Result<Series, HistogramError> {
+        let of = |statuses: &[EventStatus], granularity| {
+            let filter = EventFilter { created: span, statuses: statuses.to_vec(), ..EventFilter::default() };
+            self.histogram(filter, granularity)
+        };
+        let all = of(&[], granularity).await?;
+        let granularity = all.granularity;
+        let delivered = of(&[EventStatus::Successful], Some(granularity)).await?;
+        let failed = of(&[EventStatus::Failed], Some(granularity)).await?;
+        let became = delivered.counts.into_iter().zip(failed.counts);
+        let buckets = all.counts.into_iter().zip(became).map(|((begin, came), ((_, delivered), (_, failed)))| {
+            // They are counted one after the other, and what arrives meanwhile is in the later ones alone.
+            let came = came.max(delivered + failed);
+            Bucket { begin, came, delivered, failed }
+        });
+        Ok(Series { granularity, buckets: buckets.collect() })
     }
 
     /// All events of a request, in the order of its fan-out; none when it became none.

@@ -21,8 +21,8 @@ use super::{
     error::{ApiError, quoted},
     ingest::TestSender,
     later::{self, LATER},
-    openapi,
     live::Live,
+    openapi,
     parameters::Parameters,
     profiles::Version,
     resources::{

@@ -215,7 +215,7 @@ fn media_types(model: Model) -> &'static [&'static str] {
 fn success(route: &Route) -> RefOr<utoipa::openapi::Response> {
     let mut response = ResponseBuilder::new().description(if route.about.is_empty() { "Done" } else { route.about });
     for of in media_types(route.answer) {
-        let shape = if *of == JSON { schema(route.answer) } else { text() };
+        let shape = if *of == HTML { text() } else { schema(route.answer) };
         response = response.content(*of, ContentBuilder::new().schema(Some(shape)).build());
     }
     response.build().into()

@@ -119,23 +119,33 @@ async fn count(call: Call) -> Answer {
 async fn histogram(call: Call) -> Answer {
     refuse_contents(&call.parameters)?;
     let filter = event_filter(&call.parameters)?;
-    let granularity = match call.parameters.one("granularity")? {
-        None => None,
-        Some(text) => Some(Granularity::parse(text).ok_or_else(|| {
-            let why = format!("{} is not a number and one of s, m, h, d and w, such as 5m", quoted(text));
-            call.parameters.bad("granularity", &why)
-        })?),
-    };
-    let found = call.state.query.histogram(filter, granularity).await.map_err(|error| match error {
-        HistogramError::Store(error) => error.into(),
-        HistogramError::TooMany(buckets) => call.parameters.refusal(
-            "granularity",
-            &format!("makes {buckets} buckets of this stretch, at most {BUCKETS_MAX} are shown: use a coarser one, or narrow `created_at`"),
-        ),
-    })?;
+    let granularity = read_granularity(&call.parameters)?;
+    let found = call.state.query.histogram(filter, granularity).await;
+    let found = found.map_err(|error| too_fine(error, &call.parameters, "created_at"))?;
     let buckets: Vec<Value> =
         found.counts.iter().map(|(begin, count)| json!({ "time_bucket": begin.to_string(), "count": count })).collect();
     Ok(ok(&json!({ "buckets": buckets, "granularity": found.granularity.to_string() })))
+}
+
+/// Reads the width of a bucket.
+pub(super) fn read_granularity(parameters: &Parameters) -> Result<Option<Granularity>, ApiError> {
+    let Some(text) = parameters.one("granularity")? else { return Ok(None) };
+    let read = Granularity::parse(text).ok_or_else(|| {
+        let why = format!("{} is not a number and one of s, m, h, d and w, such as 5m", quoted(text));
+        parameters.bad("granularity", &why)
+    });
+    read.map(Some)
+}
+
+/// Says what to do about too many buckets: `span` is the parameter that can be narrowed.
+pub(super) fn too_fine(error: HistogramError, parameters: &Parameters, span: &str) -> ApiError {
+    match error {
+        HistogramError::Store(error) => error.into(),
+        HistogramError::TooMany(buckets) => parameters.refusal(
+            "granularity",
+            &format!("makes {buckets} buckets of this stretch, at most {BUCKETS_MAX} are shown: use a coarser one, or narrow `{span}`"),
+        ),
+    }
 }
 
 async fn one(call: Call) -> Answer {

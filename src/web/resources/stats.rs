@@ -1,24 +1,46 @@
-//! `GET /stats`: how every connection is doing, and the gateway itself, in one answer for a dashboard.
+//! `GET /stats`: how every connection is doing, and the gateway itself, in one answer for a dashboard; `/stats/series`: the
+//! same over time.
 
 use actix_web::{HttpResponse, http::header::ContentType};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{Answer, Call, Route};
+use super::{
+    Answer, Call, Param, Route, Takes,
+    events::{read_granularity, too_fine},
+    ok,
+};
 use crate::{
     actors::GatewayHandle,
-    domain::{Configuration, Connection, Timestamp},
-    query::stats::{Health, RECENT_MS, Recent, Stats, StoreStats, Switches, Tally},
+    domain::{Configuration, Connection, Span, Timestamp},
+    query::stats::{Bucket, Health, RECENT_MS, Recent, Stats, StoreStats, Switches, Tally},
     web::{error::ApiError, routes::ApiState},
 };
 
 /// What this resource answers to.
-pub const ROUTES: &[Route] = &[Route::new("GET", "/stats", |call| Box::pin(all(call)))
-    .about(
-        "How every connection is doing: what waits, what came and what became of it lately; totals, storage, settings.",
-    )
-    .answers("Stats")
-    .ours()];
+pub const ROUTES: &[Route] = &[
+    Route::new("GET", "/stats", |call| Box::pin(all(call)))
+        .about("How every connection is doing: what waits, what came and what became of it lately; totals, storage, settings.")
+        .answers("Stats")
+        .ours(),
+    Route::new("GET", "/stats/series", |call| Box::pin(series(call)))
+        .about("What came and what became of it over time.")
+        .query(SERIES)
+        .answers("StatsSeries")
+        .ours(),
+];
+
+const SERIES: &[Param] = &[
+    Param::new("date_range", Takes::Object, "`start` and `end`, each a moment or a day; the last day without it"),
+    Param::new("granularity", Takes::Text, "width of a bucket, such as 5m, 1h or 1d; chosen by itself without one"),
+];
+/// What stands in a range.
+const RANGE: &[Param] = &[
+    Param::new("start", Takes::Time, "its first moment"),
+    Param::new("end", Takes::Time, "its last moment; now without it"),
+];
+/// A series that says not of when is of the last day.
+const SERIES_MS: u64 = 86_400_000;
 
 /// What the process is and how it is set up.
 #[derive(Debug, Clone)]
@@ -111,6 +133,27 @@ async fn all(call: Call) -> Answer {
     let text = actix_web::web::block(move || serde_json::to_vec(&shape(&stats, &state))).await;
     let text = text.map_err(ApiError::internal)?.map_err(ApiError::internal)?;
     Ok(HttpResponse::Ok().content_type(ContentType::json()).body(text))
+}
+
+async fn series(call: Call) -> Answer {
+    let range = call.parameters.inside("date_range", RANGE, "date_range.")?;
+    let now = call.state.query.now();
+    let before = range.span("end")?.before.unwrap_or_else(|| now.plus_ms(1));
+    let from = range.span("start")?.from.unwrap_or_else(|| before.minus_ms(SERIES_MS));
+    if from >= before {
+        return Err(call.parameters.refusal("date_range", "ends before it starts: swap `start` and `end`"));
+    }
+    let granularity = read_granularity(&call.parameters)?;
+    let found = call.state.query.series(Span::between(from, before), granularity).await;
+    let found = found.map_err(|error| too_fine(error, &call.parameters, "date_range"))?;
+    let buckets: Vec<Value> = found
+        .buckets
+        .iter()
+        .map(|Bucket { begin, came, delivered, failed }| {
+            json!({ "time_bucket": begin.to_string(), "in": came, "delivered": delivered, "failed": failed })
+        })
+        .collect();
+    Ok(ok(&json!({ "granularity": found.granularity.to_string(), "buckets": buckets })))
 }
 
 fn shape<'a>(stats: &'a Stats, state: &'a ApiState) -> Shape<'a> {

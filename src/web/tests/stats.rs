@@ -131,3 +131,35 @@ async fn stats_tell_how_every_connection_and_the_gateway_are_doing() {
     assert_eq!(stats["version"], env!("CARGO_PKG_VERSION"));
     assert!(stats["uptime_ms"].is_u64() && stats["settings"].is_object());
 }
+
+#[actix::test]
+async fn a_series_tells_what_came_and_what_became_of_it() {
+    let (_, server, _) = paused().await;
+    for _ in 0..3 {
+        done(&server, &test_line(), "").await;
+    }
+    let sum = |series: &Value, field: &str| -> u64 {
+        let buckets = series["buckets"].as_array().unwrap();
+        buckets.iter().map(|bucket| bucket[field].as_u64().unwrap()).sum()
+    };
+    let last_day = done(&server, "GET /stats/series", "").await;
+    assert_eq!(["in", "delivered", "failed"].map(|field| sum(&last_day, field)), [3, 0, 0]);
+    let narrow = "GET /stats/series?date_range[start]=2020-01-01&date_range[end]=2020-01-02&granularity=1d";
+    let narrow = done(&server, narrow, "").await;
+    assert_eq!(narrow["granularity"], "1d");
+    let times: Vec<&str> =
+        narrow["buckets"].as_array().unwrap().iter().map(|bucket| bucket["time_bucket"].as_str().unwrap()).collect();
+    assert_eq!(times, ["2020-01-01T00:00:00.000Z", "2020-01-02T00:00:00.000Z"]);
+    for (query, field) in [
+        ("granularity=1x", "granularity"),
+        ("granularity=1s", "granularity"),
+        ("date_range=2020", "date_range"),
+        ("date_range[start]=soon", "start"),
+        ("date_range[begin]=2020-01-01", "begin"),
+        ("date_range[start]=2020-01-02&date_range[end]=2020-01-01", "date_range"),
+        ("range=1", "range"),
+    ] {
+        let said = call(&server, &format!("GET /stats/series?{query}"), "").await.refusal(422, "UNPROCESSABLE_ENTITY");
+        assert!(said.contains(field), "{query}: {said}");
+    }
+}

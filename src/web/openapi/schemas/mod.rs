@@ -7,6 +7,7 @@ mod bulk;
 mod configuration;
 mod documents;
 mod events;
+mod figures;
 mod requests;
 mod status;
 
@@ -26,6 +27,7 @@ pub(super) fn all() -> Vec<Named> {
         documents::schemas(),
         access::schemas(),
         status::schemas(),
+        figures::schemas(),
     ];
     parts.into_iter().flatten().collect()
 }

@@ -178,7 +178,9 @@ impl Handler<Stop> for DeliveryActor {
 
 /// One try, from the request's bytes to what came back.
 async fn try_once(engine: Arc<Engine>, transport: Rc<dyn Transport>, job: Job, plan: Try) -> Reply {
-    let request = match job.payload.request {
+    // What was erased meanwhile is the store's to know.
+    let in_memory = job.payload.request.filter(|_| !engine.store.has_erased());
+    let request = match in_memory {
         Some(request) => request,
         None => match load(&engine, job.payload.at, job.event).await {
             Ok(request) => request,

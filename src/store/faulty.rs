@@ -227,6 +227,10 @@ impl Store for FaultyStore {
         self.inner.erased_by(request)
     }
 
+    fn has_erased(&self) -> bool {
+        self.inner.has_erased()
+    }
+
     fn next_seq(&self) -> Seq {
         self.inner.next_seq()
     }

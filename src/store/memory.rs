@@ -109,6 +109,10 @@ impl Store for MemoryStore {
         self.read(|state| state.documents.erased(request).ok_or(StoreError::NotFound))
     }
 
+    fn has_erased(&self) -> bool {
+        self.state.lock().documents.has_erased()
+    }
+
     fn next_seq(&self) -> Seq {
         self.state.lock().next_seq()
     }

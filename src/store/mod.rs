@@ -308,6 +308,10 @@ pub trait Store: Send + Sync + 'static {
     /// As [`document`](Self::document); `NotFound` when it was not erased.
     fn erased_by(&self, request: RequestId) -> Result<Timestamp, StoreError>;
 
+    /// Whether data of any request was erased since the store was opened: then what lies in memory from before may be what
+    /// nobody is to read any more.
+    fn has_erased(&self) -> bool;
+
     /// The number that the next event gets at least: every one below is decided.
     fn next_seq(&self) -> Seq;
 

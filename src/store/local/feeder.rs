@@ -96,7 +96,7 @@ impl Feeder {
 
     fn feed(&mut self) -> Result<(), FeedError> {
         if self.state.has_documents(Family::Erasure)? {
-            self.shared.note_erasure();
+            self.shared.note_erasures();
         }
         self.shared.set_ready(Arc::clone(&self.state));
         loop {

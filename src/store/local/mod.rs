@@ -218,6 +218,10 @@ impl Store for LocalStore {
         Ok(retention::gone_by(&self.shared.options, at))
     }
 
+    fn has_erased(&self) -> bool {
+        self.shared.has_erased_now()
+    }
+
     fn next_seq(&self) -> Seq {
         self.shared.applied_position().1
     }

@@ -61,6 +61,11 @@ pub(super) enum Job {
         /// Gets whether it was carried: not when the event had changed.
         answer: Answer<bool>,
     },
+    /// Everything before goes into segments that are complete.
+    Seal {
+        /// Gets nothing.
+        answer: Answer<()>,
+    },
     /// Records that are still needed, from a segment that is to go, as they were.
     Repeat {
         /// In their order.
@@ -137,6 +142,7 @@ impl Job {
             Self::Documents { changes, .. } => bytes_of(changes),
             Self::Gone { events, .. } => events.len() * 4,
             Self::Carry { meta, blob, .. } => meta.len() + blob.iter().map(Bytes::len).sum::<usize>(),
+            Self::Seal { .. } => 0,
             Self::Repeat { records, .. } => records.iter().map(|record| record.meta.len()).sum(),
         }
     }

@@ -2,7 +2,10 @@
 //!
 //! A pass first forgets settled events that are past their time, then looks at sealed segments, oldest first: one in which nothing
 //! lives goes; one in which little lives goes after its events were carried to the journal's end. What lives is read off the
-//! segment's own footer and the state, so there are no counters that could drift. CONTRIBUTING, decision 6.
+//! segment's own footer and the state, so there are no counters that could drift. What was erased is left out of what is carried, and
+//! a segment that has any of it goes when it is past retention, whatever lives in it. CONTRIBUTING, decision 6.
+
+mod documents;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,18 +14,20 @@ use std::{
 
 use tokio::sync::oneshot;
 
+use self::documents::Named;
 use super::{
     LocalOptions,
-    journal::{SegmentInfo, blob_crc},
+    documents::read::erased,
+    journal::{Entry, SegmentInfo, blob_crc},
     queue::{Answer, Job, Kept},
     read,
-    record::{Kind, StoredItems, carried, decode},
+    record::{Kind, StoredCarried, StoredDocument, StoredItems, StoredRequest, carried, decode},
     replay,
     row::{Row, Slot, block_of},
     shared::Shared,
 };
 use crate::{
-    domain::{Configuration, Event, Seq, Timestamp},
+    domain::{Configuration, Event, RequestId, Seq, Timestamp},
     store::StoreError,
 };
 
@@ -51,6 +56,10 @@ pub(super) fn run(shared: &Shared) {
 /// When state or journal cannot be read; what was done until then stands.
 pub(super) fn pass(shared: &Shared) -> Result<u64, StoreError> {
     let cutoff = horizon(shared);
+    if shared.take_unsealed_erasure() {
+        // What was erased may lie in the segment that is written: it must not stay open until it is full.
+        submit(shared, |answer| Job::Seal { answer })?;
+    }
     expire(shared, cutoff)?;
     let before = shared.reader.bytes_on_disk();
     let mut oldest = true;
@@ -166,6 +175,9 @@ struct Contents {
     events: BTreeMap<Seq, u64>,
     config: Vec<Kept>,
     gone: Vec<Kept>,
+    documents: Named,
+    /// Requests whose data it has; not gathered as long as none was ever erased.
+    requests: BTreeSet<RequestId>,
 }
 
 impl Contents {
@@ -173,6 +185,31 @@ impl Contents {
     fn is_worth_carrying(&self, live: &[Row], segment: SegmentInfo, one_in: usize) -> bool {
         let bytes: u64 = live.iter().filter_map(|row| self.events.get(&row.event.seq)).sum();
         live.is_empty() || (live.len() * one_in < self.events.len() && bytes * (one_in as u64) < segment.bytes)
+    }
+
+    /// Whether it has data that was erased: its bytes are to be gone, whatever that costs.
+    fn has_erased(&self, shared: &Shared) -> Result<bool, StoreError> {
+        for request in &self.requests {
+            if erased(shared, *request)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn add_request(&mut self, entry: &Entry<'_>) -> Result<(), StoreError> {
+        match Kind::from_number(entry.head.kind) {
+            Some(Kind::Request) => {
+                let request: StoredRequest<'_> = decode(entry.head.kind, entry.head.format, entry.meta)?;
+                self.requests.insert(request.id());
+            }
+            Some(Kind::Carried) => {
+                let carried: StoredCarried<'_> = decode(entry.head.kind, entry.head.format, entry.meta)?;
+                self.requests.extend(carried.request.map(|request| request.id()));
+            }
+            Some(Kind::Outcome | Kind::Change | Kind::Config | Kind::Gone | Kind::Document) | None => {}
+        }
+        Ok(())
     }
 }
 
@@ -187,7 +224,7 @@ fn reclaim(shared: &Shared, segment: SegmentInfo, oldest: bool, over_quota: bool
         live = live_rows(shared, &contents.events)?;
     }
     let one_in = if over_quota { CARRY_ONE_IN_OVER_QUOTA } else { CARRY_ONE_IN };
-    if !contents.is_worth_carrying(&live, segment, one_in) {
+    if !contents.is_worth_carrying(&live, segment, one_in) && !contents.has_erased(shared)? {
         return Ok(false);
     }
     for row in &live {
@@ -195,6 +232,9 @@ fn reclaim(shared: &Shared, segment: SegmentInfo, oldest: bool, over_quota: bool
             // It changed since it was read: the next pass sees it as it is now.
             return Ok(false);
         }
+    }
+    if !contents.documents.carry(shared, segment.number, oldest)? {
+        return Ok(false);
     }
     let mut needed = current_items(shared, &contents)?;
     if !oldest {
@@ -211,20 +251,32 @@ fn reclaim(shared: &Shared, segment: SegmentInfo, oldest: bool, over_quota: bool
 fn contents(shared: &Shared, segment: u64) -> Result<Contents, StoreError> {
     let mut contents = Contents::default();
     let mut failed = None;
-    shared.reader.entries(segment, &mut |entry| match Kind::from_number(entry.head.kind) {
-        Some(Kind::Config) => contents.config.push(Kept::from(&entry)),
-        Some(Kind::Gone) => contents.gone.push(Kept::from(&entry)),
-        Some(Kind::Document) => {}
+    shared
+        .reader
+        .entries(segment, &mut |entry| failed = failed.take().or(take(shared, &mut contents, &entry).err()))?;
+    failed.map_or(Ok(contents), Err)
+}
+
+fn take(shared: &Shared, contents: &mut Contents, entry: &Entry<'_>) -> Result<(), StoreError> {
+    match Kind::from_number(entry.head.kind) {
+        Some(Kind::Config) => contents.config.push(Kept::from(entry)),
+        Some(Kind::Gone) => contents.gone.push(Kept::from(entry)),
+        Some(Kind::Document) => {
+            let record: StoredDocument<'_> = decode(entry.head.kind, entry.head.format, entry.meta)?;
+            contents.documents.add(&record);
+        }
         Some(Kind::Request | Kind::Outcome | Kind::Change | Kind::Carried) | None => {
-            let taken = replay::changes(&entry, |change| {
+            if shared.has_erasures() {
+                contents.add_request(entry)?;
+            }
+            replay::changes(entry, |change| {
                 for seq in change.seq() {
                     *contents.events.entry(seq).or_default() += entry.meta.len() as u64 + u64::from(entry.blob_len);
                 }
-            });
-            failed = failed.take().or(taken.err());
+            })?;
         }
-    })?;
-    failed.map_or(Ok(contents), |error| Err(error.into()))
+    }
+    Ok(())
 }
 
 fn live_rows(shared: &Shared, events: &BTreeMap<Seq, u64>) -> Result<Vec<Row>, StoreError> {
@@ -244,7 +296,7 @@ fn live_rows(shared: &Shared, events: &BTreeMap<Seq, u64>) -> Result<Vec<Row>, S
 fn carry(shared: &Shared, row: &Row) -> Result<bool, StoreError> {
     let content = match row.request_at.map(|request| read::request_content(shared, request.at)) {
         Some(Ok(content)) => Some(content),
-        Some(Err(StoreError::NotFound | StoreError::Damaged(_))) | None => None,
+        Some(Err(StoreError::NotFound | StoreError::Erased { .. } | StoreError::Damaged(_))) | None => None,
         Some(Err(error)) => return Err(error),
     };
     let mut records = Vec::new();

@@ -7,7 +7,8 @@
 //! | `state` (once) | the feeder | everybody |
 //! | `over_quota` | retention | everybody |
 //! | `idle` | whoever sends | the feeder |
-//! | `erasures` | the writer, the feeder | everybody |
+//! | `erasures`, `erased_now` | the writer, the feeder | everybody |
+//! | `unsealed_erasure` | the writer, the feeder | retention |
 //! | `disk_low`, `progress`, `replayed_from` | the feeder | everybody |
 
 use std::{
@@ -70,6 +71,8 @@ pub(super) struct Shared {
     idle: AtomicBool,
     /// Whether data of any request was ever erased: most readers need not ask.
     erasures: AtomicBool,
+    erased_now: AtomicBool,
+    unsealed_erasure: AtomicBool,
     feed: Mutex<Feed>,
     feed_wanted: Condvar,
     retain: Mutex<bool>,
@@ -115,6 +118,8 @@ impl Shared {
             progress: AtomicU8::new(0),
             replayed_from: AtomicU64::new(parts.replayed_from),
             erasures: AtomicBool::new(parts.erasures),
+            erased_now: AtomicBool::new(false),
+            unsealed_erasure: AtomicBool::new(parts.erasures),
             disk_low: AtomicBool::new(false),
             over_quota: AtomicBool::new(false),
             damaged: AtomicBool::new(false),
@@ -144,8 +149,26 @@ impl Shared {
         self.erasures.load(Ordering::Acquire)
     }
 
-    pub(super) fn note_erasure(&self) {
+    /// Says that there are some, made by a process before.
+    pub(super) fn note_erasures(&self) {
         self.erasures.store(true, Ordering::Release);
+        self.unsealed_erasure.store(true, Ordering::Release);
+    }
+
+    /// Says that one was made now.
+    pub(super) fn erasure_made(&self) {
+        self.erased_now.store(true, Ordering::Release);
+        self.note_erasures();
+    }
+
+    /// Whether any was made since the store was opened.
+    pub(super) fn has_erased_now(&self) -> bool {
+        self.erased_now.load(Ordering::Acquire)
+    }
+
+    /// Whether what was erased may lie in the segment that is written; asked once, it is taken to be sealed then.
+    pub(super) fn take_unsealed_erasure(&self) -> bool {
+        self.unsealed_erasure.swap(false, Ordering::AcqRel)
     }
 
     pub(super) fn configuration(&self) -> Arc<Configuration> {

@@ -2,6 +2,7 @@
 //! secrets.
 
 mod backing_up;
+mod documents;
 mod kit;
 mod limits;
 mod rebuilding;

@@ -133,6 +133,10 @@ impl WriterThread {
             }
             self.commit();
         }
+        self.seal();
+    }
+
+    fn seal(&mut self) {
         if let Err(error) = self.journal.seal() {
             self.shared.fatal(&format!("the journal cannot be sealed: {error}"));
         }
@@ -180,6 +184,11 @@ impl WriterThread {
                 let parts: Vec<&[u8]> = blob.iter().map(AsRef::as_ref).collect();
                 let record = self.push(Kind::Carried, event.seq, &meta, &parts, blob_crc);
                 self.effects.push(Effect::Carried { event, record, body_bytes, answer });
+            }
+            Job::Seal { answer } => {
+                self.commit();
+                self.seal();
+                self.effects.push(Effect::Repeated { answer });
             }
             Job::Repeat { records, answer } => {
                 for Kept { kind, format, meta } in records {
@@ -343,7 +352,7 @@ impl WriterThread {
         let show = |documents: &mut Vec<Documented>, overlay: &mut Overlay| {
             for (changed, record) in documents.drain(..) {
                 if changed.key.family == Family::Erasure {
-                    self.shared.note_erasure();
+                    self.shared.erasure_made();
                 }
                 overlay.apply(Change::Document(changed, frame.place(&committed, record)));
             }

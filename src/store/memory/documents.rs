@@ -52,6 +52,11 @@ impl Documents {
         if let Document::Erasure(erasure) = document { Some(erasure.at) } else { None }
     }
 
+    /// Whether data of any was.
+    pub(super) fn has_erased(&self) -> bool {
+        self.0.keys().any(|key| key.family == Family::Erasure)
+    }
+
     pub(super) fn stretch(&self, family: Family, stretch: DocumentStretch) -> Vec<Document> {
         let key = |id| DocumentKey { family, id };
         let after = stretch.after.map(|id| Bound::Excluded(key(id)));

@@ -1,7 +1,7 @@
 //! The read side of requests: sled with what is newer over it, and their data from the journal.
 
 use crate::{
-    domain::{Event, RequestId, Span},
+    domain::{Event, RequestId, Span, routing::LATER_INDEX_MIN},
     store::{
         KeptRequest, PayloadRef, RequestContent, RequestFilter, RequestPage, RequestStretch, RequestSummary,
         StoreError,
@@ -47,7 +47,9 @@ pub(in crate::store::local) fn by_id(shared: &Shared, id: RequestId) -> Result<K
         older => older,
     };
     let events = shared.query(|state, over, _| state.find_request(id, over))?;
-    let Some(last) = events.last() else {
+    // Of those that came later it is not known how many there were.
+    let first_ones = events.iter().filter(|row| row.event.index < LATER_INDEX_MIN);
+    let Some(last) = first_ones.last().or(events.last()) else {
         // Of a segment that has gone just now.
         return Err(StoreError::NotFound);
     };
@@ -60,6 +62,15 @@ pub(in crate::store::local) fn by_id(shared: &Shared, id: RequestId) -> Result<K
     Ok(KeptRequest { summary, content })
 }
 
+/// Whether a request, or any of its events, is kept.
+pub(in crate::store::local) fn is_kept(shared: &Shared, id: RequestId) -> Result<bool, StoreError> {
+    let row = query(shared, |state, new| state.find_request_row(new, id))?;
+    if row.is_some_and(|row| row.created_at >= horizon(shared)) {
+        return Ok(true);
+    }
+    Ok(!shared.query(|state, over, _| state.find_request(id, over))?.is_empty())
+}
+
 /// What the newest of its events that are left tells of a request whose row has gone.
 fn from_event(Row { event, .. }: &Row, payload_ref: PayloadRef, content: Option<&RequestContent>) -> RequestSummary {
     let Event { request_id, source_id, created_at, index, .. } = *event;
@@ -70,7 +81,7 @@ fn from_event(Row { event, .. }: &Row, payload_ref: PayloadRef, content: Option<
         received_at: content.map_or(created_at, |content| content.request.received_at),
         created_at,
         rejection: None,
-        events: u32::from(index) + 1,
+        events: if index < LATER_INDEX_MIN { u32::from(index) + 1 } else { 0 },
         ignored: content.map_or(0, |content| u32::try_from(content.ignored.len()).unwrap_or(u32::MAX)),
     }
 }

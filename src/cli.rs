@@ -76,7 +76,7 @@ enum Command {
     },
     /// Write the data directory to standard output as JSON lines; needs the gateway stopped
     Export {
-        /// Leave events out
+        /// Leave events and bookmarks out
         #[arg(long)]
         config_only: bool,
         /// Put the signing secret and destinations' credentials in

@@ -175,7 +175,7 @@ fn a_wrong_line_is_refused_by_its_number_and_nothing_is_imported() {
     let ahead = lines[first_event].replacen("\"generation\":0", "\"generation\":1", 1);
     let twice = format!("{}\n{}", lines[first_event], lines[first_event]);
     let cases = [
-        (changed(0, "{\"type\":\"hookgate\",\"format\":2,\"secrets\":true}"), "line 1: format 2"),
+        (changed(0, "{\"type\":\"hookgate\",\"format\":3,\"secrets\":true}"), "line 1: format 3"),
         (lines[1..].join("\n"), "line 1: this is no export"),
         (changed(source, &unknown_field), "unknown field `colour`"),
         (changed(source, "{\"type\":\"sauce\"}"), "unknown variant `sauce`"),

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::words::Text;
 use crate::domain::{
-    self, ApiKeyId, CliDestination, ConfigItem, ConnectionId, DestinationAuth, DestinationId, DestinationKind,
-    HttpDestination, HttpMethod, ProjectId, RetryRule, Secret, SourceId, SourceToken, StatusCodes, Timestamp,
+    self, ApiKeyId, CliDestination, ConfigItem, ConnectionId, CustomResponse, DestinationAuth, DestinationId,
+    DestinationKind, HttpDestination, HttpMethod, Previous, ProjectId, ResponseType, RetryRule, Scope, Secret,
+    SourceId, SourceToken, StatusCodes, Timestamp,
 };
 
 /// Items begin anew: versions only order changes.
@@ -15,9 +16,21 @@ const FIRST_VERSION: u32 = 1;
 #[serde(deny_unknown_fields)]
 pub(super) struct Project {
     id: Text<ProjectId>,
+    name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) signing_secret: Option<String>,
+    /// The one before, which still signs as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    previous_secret: Option<Rolled<String>>,
     created_at: Text<Timestamp>,
+}
+
+/// What was rolled, and until when it still counts.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rolled<T> {
+    value: T,
+    until: Text<Timestamp>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -26,6 +39,12 @@ pub(super) struct Key {
     id: Text<ApiKeyId>,
     label: String,
     sha256: Text<[u8; 32]>,
+    /// Up to format 1 there was none, and keys allowed everything.
+    scope: Option<Text<Scope>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    previous: Option<Rolled<Text<[u8; 32]>>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    revoked_at: Option<Text<Timestamp>>,
     created_at: Text<Timestamp>,
 }
 
@@ -38,10 +57,19 @@ pub(super) struct Source {
     token: String,
     kind: String,
     allowed_http_methods: Vec<Text<HttpMethod>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    custom_response: Option<Response>,
     disabled_at: Option<Text<Timestamp>>,
     deleted_at: Option<Text<Timestamp>>,
     created_at: Text<Timestamp>,
     updated_at: Text<Timestamp>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Response {
+    content_type: Text<ResponseType>,
+    body: String,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -145,13 +173,25 @@ pub(super) fn line_of(item: &ConfigItem, secrets: bool) -> super::Line {
     match item {
         ConfigItem::Project(item) => Line::Project(Project {
             id: Text(item.id),
+            name: Some(item.name.clone()),
             signing_secret: secrets.then(|| item.signing_secret.expose().to_owned()),
+            previous_secret: item
+                .previous_secret
+                .as_ref()
+                .filter(|_| secrets)
+                .map(|previous| Rolled { value: previous.value.expose().to_owned(), until: Text(previous.until) }),
             created_at: Text(item.created_at),
         }),
         ConfigItem::ApiKey(item) => Line::Key(Key {
             id: Text(item.id),
             label: item.label.clone(),
             sha256: Text(item.hash),
+            scope: Some(Text(item.scope)),
+            previous: item
+                .previous
+                .as_ref()
+                .map(|previous| Rolled { value: Text(previous.value), until: Text(previous.until) }),
+            revoked_at: moment(item.revoked_at),
             created_at: Text(item.created_at),
         }),
         ConfigItem::Source(item) => Line::Source(Source {
@@ -161,6 +201,10 @@ pub(super) fn line_of(item: &ConfigItem, secrets: bool) -> super::Line {
             token: item.token.as_str().to_owned(),
             kind: item.kind.clone(),
             allowed_http_methods: item.allowed_http_methods.iter().copied().map(Text).collect(),
+            custom_response: item
+                .custom_response
+                .as_ref()
+                .map(|response| Response { content_type: Text(response.content_type), body: response.body.clone() }),
             disabled_at: moment(item.disabled_at),
             deleted_at: moment(item.deleted_at),
             created_at: Text(item.created_at),
@@ -199,9 +243,11 @@ impl Project {
     pub(super) fn into_item(self, made: Secret) -> domain::Project {
         domain::Project {
             id: self.id.0,
-            name: "hookgate".to_owned(),
+            name: self.name.unwrap_or_else(|| "hookgate".to_owned()),
             signing_secret: self.signing_secret.map_or(made, Secret::new),
-            previous_secret: None,
+            previous_secret: self
+                .previous_secret
+                .map(|previous| Previous { value: Secret::new(previous.value), until: previous.until.0 }),
             created_at: self.created_at.0,
             version: FIRST_VERSION,
         }
@@ -214,9 +260,9 @@ impl From<Key> for domain::ApiKey {
             id: key.id.0,
             label: key.label,
             hash: key.sha256.0,
-            scope: domain::Scope::Admin,
-            previous: None,
-            revoked_at: None,
+            scope: key.scope.map_or(Scope::Admin, |scope| scope.0),
+            previous: key.previous.map(|previous| Previous { value: previous.value.0, until: previous.until.0 }),
+            revoked_at: at(key.revoked_at),
             created_at: key.created_at.0,
             version: FIRST_VERSION,
         }
@@ -232,7 +278,9 @@ impl From<Source> for domain::Source {
             token: SourceToken::new(source.token),
             kind: source.kind,
             allowed_http_methods: source.allowed_http_methods.into_iter().map(|method| method.0).collect(),
-            custom_response: None,
+            custom_response: source
+                .custom_response
+                .map(|response| CustomResponse { content_type: response.content_type.0, body: response.body }),
             disabled_at: at(source.disabled_at),
             deleted_at: at(source.deleted_at),
             created_at: source.created_at.0,

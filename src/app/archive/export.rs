@@ -4,14 +4,14 @@ use std::{fmt, io::Write, sync::Arc};
 
 use anyhow::Context;
 
-use super::{End, FORMAT, Head, Line, configuration::line_of, history::History};
+use super::{End, FORMAT, Head, Line, configuration::line_of, documents::Bookmark, history::History};
 use crate::{
     app::store_options,
     clock::SystemClock,
     config::Settings,
-    domain::{Event, Timestamp},
+    domain::{Document, Event, Family, Timestamp},
     store::{
-        EventFilter, EventKey, EventOrder, PageRequest, Store, StoreError,
+        DocumentStretch, EventFilter, EventKey, EventOrder, PageRequest, Store, StoreError,
         local::{self, LocalStore},
     },
 };
@@ -22,7 +22,7 @@ const PAGE: usize = 256;
 /// What goes into an export.
 #[derive(Debug, Clone, Copy)]
 pub struct ExportOptions {
-    /// Leave events out.
+    /// Leave events and bookmarks out.
     pub config_only: bool,
     /// Put secrets in.
     pub with_secrets: bool,
@@ -33,6 +33,8 @@ pub struct ExportOptions {
 pub struct Exported {
     /// Configuration items.
     pub items: usize,
+    /// Views and bookmarks.
+    pub documents: usize,
     /// Events.
     pub events: u64,
     /// Requests and attempts' details that were damaged or gone, and left out.
@@ -41,8 +43,8 @@ pub struct Exported {
 
 impl fmt::Display for Exported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { items, events, missing } = self;
-        write!(f, "exported {items} configuration items and {events} events")?;
+        let Self { items, documents, events, missing } = self;
+        write!(f, "exported {items} configuration items, {documents} views and bookmarks, and {events} events")?;
         if *missing > 0 {
             write!(f, "; {missing} bodies or answers are damaged or gone and were left out")?;
         }
@@ -77,11 +79,36 @@ impl Lines<'_> {
             self.line(&line_of(&item, options.with_secrets))?;
             self.exported.items += 1;
         }
+        self.documents(Family::View)?;
         if !options.config_only {
+            self.documents(Family::Bookmark)?;
             self.events()?;
         }
         self.line(&Line::End(End {}))?;
         Ok(self.out.flush()?)
+    }
+
+    fn documents(&mut self, family: Family) -> anyhow::Result<()> {
+        let mut after = None;
+        loop {
+            let stretch = DocumentStretch { descending: false, after, limit: PAGE };
+            let page = self.store.documents(family, stretch)?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.key().id);
+            for document in page {
+                let key = document.key();
+                let line = match document {
+                    Document::View(view) => Line::View(view.into()),
+                    Document::Bookmark(bookmark) => {
+                        let attached = self.known(self.store.attached(key))?;
+                        Line::Bookmark(Box::new(Bookmark::new(bookmark, attached.as_ref())))
+                    }
+                    Document::Bulk(_) | Document::Audit(_) | Document::Erasure(_) | Document::Retried(_) => continue,
+                };
+                self.line(&line)?;
+                self.exported.documents += 1;
+            }
+        }
     }
 
     fn events(&mut self) -> anyhow::Result<()> {

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::words::{Header, Text, headers_of, into_headers};
 use crate::domain::{
-    self, AttemptRecord, AttemptResult, AttemptStatus, AttemptSummary, AttemptTrigger, ConnectionId, DestinationId,
-    ErrorCode, RequestId, SourceId, Timestamp, Unsent,
+    self, AttemptRecord, AttemptResult, AttemptStatus, AttemptSummary, AttemptTrigger, BulkId, ConnectionId,
+    DestinationId, ErrorCode, RequestId, SourceId, Timestamp, Unsent,
 };
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -23,7 +23,10 @@ pub(super) struct Event {
     phase: Phase,
     generation: u32,
     automatic_retries: u32,
-    /// `null` when it was damaged.
+    /// The bulk operation that last asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bulk_id: Option<Text<BulkId>>,
+    /// `null` when it was damaged or erased.
     request: Option<Request>,
     attempts: Vec<Attempt>,
 }
@@ -47,7 +50,7 @@ struct Planned {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Request {
+pub(super) struct Request {
     received_at: Text<Timestamp>,
     method: String,
     path: String,
@@ -104,6 +107,7 @@ impl From<&History> for Event {
             phase: event.phase.into(),
             generation: event.generation,
             automatic_retries: event.automatic_used,
+            bulk_id: event.bulk_id.map(Text),
             request: request.as_ref().map(Request::from),
             attempts: attempts.map(|(summary, record)| Attempt::of(summary, record.as_ref())).collect(),
         }
@@ -134,7 +138,7 @@ impl Event {
             phase: self.phase.into(),
             generation: self.generation,
             automatic_used: self.automatic_retries,
-            bulk_id: None,
+            bulk_id: self.bulk_id.map(|id| id.0),
             deleted_at: None,
             attempts: summaries,
         };
@@ -190,7 +194,7 @@ impl From<&domain::Request> for Request {
 }
 
 impl Request {
-    fn into_request(self, id: RequestId, source_id: SourceId) -> domain::Request {
+    pub(super) fn into_request(self, id: RequestId, source_id: SourceId) -> domain::Request {
         domain::Request {
             id,
             source_id,

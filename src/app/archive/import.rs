@@ -6,7 +6,7 @@ use std::{
     mem,
 };
 
-use super::{ArchiveError, FORMAT, Head, Line, history::History};
+use super::{ArchiveError, FORMAT, Head, Line, documents::Bookmark, history::History};
 use crate::{
     app::store_options,
     clock::{Clock, SystemClock},
@@ -60,6 +60,7 @@ struct Seen {
     configuration: Configuration,
     names: BTreeSet<(&'static str, String)>,
     tokens: BTreeSet<String>,
+    documents: BTreeSet<(&'static str, u128)>,
     /// 16 bytes each: the memory an import takes.
     events: HashSet<EventId>,
     newest: Timestamp,
@@ -93,6 +94,15 @@ impl Import {
                     let History { event, request, records } = history;
                     self.importer.put_event(event, request.as_ref(), &records)?;
                 }
+                Line::View(view) => {
+                    self.seen.take_document("view", view.id.0.bits(), Some(&view.name)).map_err(wrong)?;
+                    self.importer.put_document(&view.into(), None)?;
+                }
+                Line::Bookmark(bookmark) => {
+                    self.seen.take_bookmark(&bookmark).map_err(wrong)?;
+                    let (bookmark, attached) = bookmark.into_document();
+                    self.importer.put_document(&bookmark, attached.as_ref())?;
+                }
                 Line::Project(_) | Line::Key(_) | Line::Source(_) | Line::Destination(_) | Line::Connection(_) => {
                     let item = self.item(line)?;
                     self.seen.take_item(&item).map_err(wrong)?;
@@ -119,7 +129,9 @@ impl Import {
                 ConfigItem::Destination(destination.into())
             }
             Line::Connection(connection) => ConfigItem::Connection(connection.into()),
-            Line::Hookgate(_) | Line::Event(_) | Line::End(_) => anyhow::bail!("no configuration item"),
+            Line::Hookgate(_) | Line::View(_) | Line::Bookmark(_) | Line::Event(_) | Line::End(_) => {
+                anyhow::bail!("no configuration item")
+            }
         })
     }
 }
@@ -166,6 +178,18 @@ impl Seen {
         }
     }
 
+    fn take_document(&mut self, kind: &'static str, id: u128, name: Option<&String>) -> Result<(), String> {
+        if !self.documents.insert((kind, id)) {
+            return Err("it is there already, in a line before".to_owned());
+        }
+        self.take_name(kind, name, None)
+    }
+
+    fn take_bookmark(&mut self, bookmark: &Bookmark) -> Result<(), String> {
+        expect(&self.configuration.connections, &bookmark.connection_id.0, "connection")?;
+        self.take_document("bookmark", bookmark.id.0.bits(), bookmark.name.as_ref())
+    }
+
     fn take_event(&mut self, history: &History) -> Result<(), String> {
         let event = &history.event;
         expect(&self.configuration.connections, &event.connection_id, "connection")?;
@@ -202,9 +226,9 @@ fn parse(text: &[u8]) -> Result<Line, String> {
 
 fn expect_head(line: Line) -> Result<Head, String> {
     match line {
-        Line::Hookgate(head) if head.format == FORMAT => Ok(head),
+        Line::Hookgate(head) if (1..=FORMAT).contains(&head.format) => Ok(head),
         Line::Hookgate(head) => Err(format!(
-            "format {} is not known here, {FORMAT} is: import it with the version that exported it",
+            "format {} is not known here, up to {FORMAT} is: import it with the version that exported it",
             head.format
         )),
         Line::Project(_)
@@ -212,6 +236,8 @@ fn expect_head(line: Line) -> Result<Head, String> {
         | Line::Source(_)
         | Line::Destination(_)
         | Line::Connection(_)
+        | Line::View(_)
+        | Line::Bookmark(_)
         | Line::Event(_)
         | Line::End(_) => Err("this is no export: the first line must be its head".to_owned()),
     }

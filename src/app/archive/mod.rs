@@ -1,16 +1,19 @@
 //! `export` and `import`: a data directory as JSON lines, for reading, moving and keeping apart from any format on disk.
 //!
 //! ```text
-//! {"type":"hookgate","format":1,…}   project, key, source, destination, connection   event …   {"type":"end"}
+//! {"type":"hookgate","format":2,…}   project, key, source, destination, connection, view, bookmark   event …   {"type":"end"}
 //! ```
 //!
 //! One object a line; what is referred to comes before. The head says how the lines are to be read, the end that none is
-//! missing. The shapes are a family of their own (`configuration`, `history`), neither the API's nor the stored ones.
+//! missing. The shapes are a family of their own (`configuration`, `documents`, `history`), neither the API's nor the stored ones.
 
 mod configuration;
+mod documents;
 mod export;
 mod history;
 mod import;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use serde::{Deserialize, Serialize};
@@ -18,8 +21,8 @@ use serde::{Deserialize, Serialize};
 pub use export::{ExportOptions, Exported, export};
 pub use import::import;
 
-/// The shape of the lines.
-const FORMAT: u32 = 1;
+/// The shape of the lines. Those of format 1 are read as well: they lack fields, and views and bookmarks.
+const FORMAT: u32 = 2;
 
 /// One line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -32,6 +35,8 @@ enum Line {
     Source(configuration::Source),
     Destination(configuration::Destination),
     Connection(configuration::Connection),
+    View(documents::View),
+    Bookmark(Box<documents::Bookmark>),
     Event(Box<history::Event>),
     /// The last.
     End(End),

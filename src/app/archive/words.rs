@@ -7,7 +7,9 @@ use bytes::Bytes;
 use chrono::DateTime;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-use crate::domain::{AttemptStatus, AttemptTrigger, ErrorCode, HttpMethod, StatusCodes, Timestamp};
+use crate::domain::{
+    AttemptStatus, AttemptTrigger, ErrorCode, HttpMethod, ResponseType, Scope, StatusCodes, Timestamp,
+};
 
 /// What can be written and read as a word.
 pub(super) trait Word: Sized {
@@ -48,7 +50,18 @@ macro_rules! id_words {
     };
 }
 
-id_words!(ProjectId, ApiKeyId, SourceId, DestinationId, ConnectionId, RequestId);
+id_words!(
+    ProjectId,
+    ApiKeyId,
+    SourceId,
+    DestinationId,
+    ConnectionId,
+    RequestId,
+    EventDataId,
+    BulkId,
+    ViewId,
+    BookmarkId
+);
 
 impl Word for Timestamp {
     fn word(&self) -> String {
@@ -95,6 +108,26 @@ impl Word for HttpMethod {
 
     fn read(text: &str) -> Result<Self, String> {
         Self::parse(text).ok_or_else(|| format!("{text:?} is no method that is known here"))
+    }
+}
+
+impl Word for Scope {
+    fn word(&self) -> String {
+        self.as_str().to_owned()
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
+        one_of(&Self::ALL, |scope| scope.as_str(), text)
+    }
+}
+
+impl Word for ResponseType {
+    fn word(&self) -> String {
+        self.as_str().to_owned()
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
+        one_of(&Self::ALL, |kind| kind.as_str(), text)
     }
 }
 
@@ -170,6 +203,9 @@ mod tests {
         }
         for status in ["SUCCESSFUL", "FAILED", "CANCELLED"] {
             assert_eq!(AttemptStatus::read(status).unwrap().word(), status);
+        }
+        for scope in Scope::ALL {
+            assert_eq!(Scope::read(&scope.word()), Ok(scope));
         }
         let hash = [0xa7; 32];
         assert_eq!(<[u8; 32]>::read(&hash.word()), Ok(hash));

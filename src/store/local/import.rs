@@ -4,13 +4,14 @@ use std::{io, time::Duration};
 
 use super::{
     LocalOptions,
+    documents::change::DocumentJob,
     fresh::Fresh,
     journal::{self, Frame, JournalOptions, RecordHead, Writer, blob_crc},
     key::{KeyError, MasterKey},
     open::{JOURNAL, KEY, OpenError},
-    record::{FORMAT, Kind, StoredItem, StoredItems, carried, encode},
+    record::{FORMAT, Kind, StoredContent, StoredItem, StoredItems, carried, encode},
 };
-use crate::domain::{AttemptRecord, ConfigItem, Event, Request, Seq, Timestamp};
+use crate::domain::{AttemptRecord, ConfigItem, Document, Event, Request, Seq, Timestamp};
 
 /// Bytes that are written and synced together: an event's record may be longer.
 const FRAME_BYTES: usize = 4 << 20;
@@ -80,6 +81,17 @@ impl Importer {
     pub fn put_item(&mut self, item: &ConfigItem) -> Result<(), ImportError> {
         let items = StoredItems(vec![StoredItem::new(item, &self.key)?]);
         self.push(Kind::Config, 0, &encode(&items), &[])
+    }
+
+    /// Adds a document, with the request that is attached to it.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be sealed or written.
+    pub fn put_document(&mut self, document: &Document, attached: Option<&Request>) -> Result<(), ImportError> {
+        let content = StoredContent::new(document, &self.key)?;
+        let job = DocumentJob::as_it_is(document.key(), document.version(), &content, attached);
+        self.push(Kind::Document, 0, &job.meta, &[&job.body])
     }
 
     /// Adds an event behind those before, with its request and the details of each of its attempts, as far as they are known.

@@ -335,6 +335,15 @@ impl WriterThread {
         self.frame.push(head, meta, blob, blob_crc)
     }
 
+    fn show(&self, documents: &mut Vec<Documented>, overlay: &mut Overlay, place: impl Fn(usize) -> RecordRef) {
+        for (changed, record) in documents.drain(..) {
+            if changed.key.family == Family::Erasure {
+                self.shared.erasure_made();
+            }
+            overlay.apply(Change::Document(changed, place(record)));
+        }
+    }
+
     /// Makes the frame durable, then shows it, then answers.
     fn commit(&mut self) {
         self.versions.clear();
@@ -347,21 +356,13 @@ impl WriterThread {
                 Err(error) => self.shared.fatal(&format!("the journal cannot be written: {error}")),
             }
         };
-        let frame = std::mem::take(&mut self.frame);
+        let (frame, mut effects) = (std::mem::take(&mut self.frame), std::mem::take(&mut self.effects));
         let mut offers: HashMap<ConnectionId, Vec<Offer>> = HashMap::new();
-        let show = |documents: &mut Vec<Documented>, overlay: &mut Overlay| {
-            for (changed, record) in documents.drain(..) {
-                if changed.key.family == Family::Erasure {
-                    self.shared.erasure_made();
-                }
-                overlay.apply(Change::Document(changed, frame.place(&committed, record)));
-            }
-        };
         let mut overlay = self.shared.overlay.lock();
-        for effect in &mut self.effects {
+        for effect in &mut effects {
             match effect {
                 Effect::Accepted { job, record, first_seq, at, documents } => {
-                    show(documents, &mut overlay);
+                    self.show(documents, &mut overlay, |record| frame.place(&committed, record));
                     let place = frame.place(&committed, *record);
                     let request = RequestRef { at: place, body_bytes: length(&job.request.body) };
                     if job.first_index == 0 {
@@ -391,10 +392,12 @@ impl WriterThread {
                     overlay.apply(Change::Carried(event.as_ref().clone(), request));
                 }
                 Effect::Configured { configuration, documents, .. } => {
-                    show(documents, &mut overlay);
+                    self.show(documents, &mut overlay, |record| frame.place(&committed, record));
                     self.shared.set_configuration(Arc::clone(configuration));
                 }
-                Effect::Documented { documents, .. } => show(documents, &mut overlay),
+                Effect::Documented { documents, .. } => {
+                    self.show(documents, &mut overlay, |record| frame.place(&committed, record));
+                }
                 Effect::Repeated { .. } | Effect::Repeat { .. } => {}
             }
         }
@@ -406,9 +409,8 @@ impl WriterThread {
         for (connection, offers) in offers {
             self.shared.offer(connection, offers);
         }
-        for effect in self.effects.drain(..) {
-            effect.answer();
-        }
+        effects.drain(..).for_each(Effect::answer);
+        self.effects = effects;
     }
 }
 

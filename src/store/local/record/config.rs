@@ -137,6 +137,10 @@ pub enum StoredRule {
     },
 }
 
+fn previous_of<T>((value, until): (T, i64)) -> Previous<T> {
+    Previous { value, until: moment(until) }
+}
+
 fn methods(stored: &[String]) -> Vec<HttpMethod> {
     stored.iter().filter_map(|method| HttpMethod::parse(method)).collect()
 }
@@ -149,17 +153,7 @@ impl StoredItem {
     /// When a secret cannot be sealed.
     pub fn new(item: &ConfigItem, key: &MasterKey) -> Result<Self, KeyError> {
         Ok(match item {
-            ConfigItem::Project(item) => Self::Project {
-                id: item.id.bits().to_be_bytes(),
-                name: item.name.clone(),
-                signing_secret: key.seal(item.id.bits(), &item.signing_secret)?,
-                previous: match &item.previous_secret {
-                    Some(previous) => Some((key.seal(item.id.bits(), &previous.value)?, previous.until.ms())),
-                    None => None,
-                },
-                created_at: item.created_at.ms(),
-                version: item.version,
-            },
+            ConfigItem::Project(item) => Self::project(item, key)?,
             ConfigItem::Source(item) => Self::Source {
                 common: Common {
                     id: item.id.bits().to_be_bytes(),
@@ -214,17 +208,35 @@ impl StoredItem {
                 unpaused_at: item.unpaused_at.map(Timestamp::ms),
                 generation: item.generation,
             },
-            ConfigItem::ApiKey(item) => Self::ApiKey {
-                id: item.id.bits().to_be_bytes(),
-                label: item.label.clone(),
-                hash: item.hash,
-                scope: item.scope.into(),
-                previous: item.previous.as_ref().map(|previous| (previous.value, previous.until.ms())),
-                revoked_at: item.revoked_at.map(Timestamp::ms),
-                created_at: item.created_at.ms(),
-                version: item.version,
-            },
+            ConfigItem::ApiKey(item) => Self::api_key(item),
         })
+    }
+
+    fn project(item: &Project, key: &MasterKey) -> Result<Self, KeyError> {
+        Ok(Self::Project {
+            id: item.id.bits().to_be_bytes(),
+            name: item.name.clone(),
+            signing_secret: key.seal(item.id.bits(), &item.signing_secret)?,
+            previous: match &item.previous_secret {
+                Some(previous) => Some((key.seal(item.id.bits(), &previous.value)?, previous.until.ms())),
+                None => None,
+            },
+            created_at: item.created_at.ms(),
+            version: item.version,
+        })
+    }
+
+    fn api_key(item: &ApiKey) -> Self {
+        Self::ApiKey {
+            id: item.id.bits().to_be_bytes(),
+            label: item.label.clone(),
+            hash: item.hash,
+            scope: item.scope.into(),
+            previous: item.previous.as_ref().map(|previous| (previous.value, previous.until.ms())),
+            revoked_at: item.revoked_at.map(Timestamp::ms),
+            created_at: item.created_at.ms(),
+            version: item.version,
+        }
     }
 
     /// The item, its secrets opened.
@@ -239,12 +251,9 @@ impl StoredItem {
                 id: ProjectId::from_bits(bits(id)),
                 name,
                 signing_secret: key.open(bits(id), &signing_secret)?,
-                previous_secret: match previous {
-                    Some((sealed, until)) => {
-                        Some(Previous { value: key.open(bits(id), &sealed)?, until: moment(until) })
-                    }
-                    None => None,
-                },
+                previous_secret: previous
+                    .map(|(sealed, until)| Ok(previous_of((key.open(bits(id), &sealed)?, until))))
+                    .transpose()?,
                 created_at: moment(created_at),
                 version,
             }),
@@ -298,7 +307,7 @@ impl StoredItem {
                     label,
                     hash,
                     scope: scope.into(),
-                    previous: previous.map(|(value, until)| Previous { value, until: moment(until) }),
+                    previous: previous.map(previous_of),
                     revoked_at: revoked_at.map(moment),
                     created_at: moment(created_at),
                     version,

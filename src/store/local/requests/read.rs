@@ -48,8 +48,8 @@ pub(in crate::store::local) fn by_id(shared: &Shared, id: RequestId) -> Result<K
     };
     let events = shared.query(|state, over, _| state.find_request(id, over))?;
     // Of those that came later it is not known how many there were.
-    let first_ones = events.iter().filter(|row| row.event.index < LATER_INDEX_MIN);
-    let Some(last) = first_ones.last().or(events.last()) else {
+    let mut first_ones = events.iter().filter(|row| row.event.index < LATER_INDEX_MIN);
+    let Some(last) = first_ones.next_back().or(events.last()) else {
         // Of a segment that has gone just now.
         return Err(StoreError::NotFound);
     };

@@ -10,6 +10,7 @@ mod damage;
 mod descriptors;
 mod destinations;
 mod disk;
+mod documents;
 mod fixture;
 mod injection;
 mod isolation;

@@ -4,7 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, Addr};
 
-use super::{gateway::GatewayActor, handle::GatewayHandle, milestone::Milestones, registry::Registry};
+use super::{
+    bulk::BulkSettings, gateway::GatewayActor, handle::GatewayHandle, milestone::Milestones, registry::Registry,
+};
 use crate::{clock::Clock, domain::Timestamp, store::Store, transport::TransportFactory};
 
 /// Where random numbers come from: fresh ids and the jitter of retries.
@@ -44,6 +46,8 @@ pub struct Engine {
     pub transport: Arc<dyn TransportFactory>,
     /// How deliveries are made.
     pub settings: DeliverySettings,
+    /// How bulk operations are run.
+    pub bulk: BulkSettings,
     /// Threads that connections are spread over; with 0 everything runs on the thread that starts it.
     pub arbiters: usize,
     /// Where milestones go.

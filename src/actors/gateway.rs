@@ -11,10 +11,11 @@ use actix::{
 };
 
 use super::{
+    bulk::runner::BulkActor,
     connection::ConnectionActor,
     directory::DirectoryActor,
     engine::Engine,
-    handle::Shutdown,
+    handle::{GatewayHandle, Shutdown},
     milestone::Milestone,
     registry::{Inbox, Registry},
     supervision::{RestartIntensity, Stop, StopOnDrop, Verdict},
@@ -47,6 +48,11 @@ pub(super) struct ConnectionEnded(pub(super) ConnectionId);
 #[rtype(result = "()")]
 pub(super) struct DirectoryDown;
 
+/// Whoever runs bulk operations died.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct BulkDown;
+
 /// Starts these connections unless they run; lifts a quarantine.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -74,6 +80,9 @@ pub(super) struct GatewayActor {
     arbiters: Vec<Arbiter>,
     children: HashMap<ConnectionId, Child>,
     directory: Option<StopOnDrop<DirectoryActor>>,
+    /// Absent until the store is ready, and while it is dead.
+    bulk: Option<StopOnDrop<BulkActor>>,
+    bulk_intensity: RestartIntensity,
     /// Whether the store was ready once: until then no connection starts.
     ready: bool,
     /// When this life began.
@@ -84,7 +93,17 @@ impl GatewayActor {
     pub(super) fn new(engine: Arc<Engine>, registry: Arc<Registry>) -> Self {
         let arbiters = (0..engine.arbiters).map(|_| Arbiter::new()).collect();
         let began_at = engine.now();
-        Self { engine, registry, arbiters, children: HashMap::new(), directory: None, ready: false, began_at }
+        Self {
+            engine,
+            registry,
+            arbiters,
+            children: HashMap::new(),
+            directory: None,
+            bulk: None,
+            bulk_intensity: RestartIntensity::default(),
+            ready: false,
+            began_at,
+        }
     }
 
     fn start_directory(&mut self, ctx: &Context<Self>) {
@@ -92,6 +111,14 @@ impl GatewayActor {
             DirectoryActor::new(Arc::clone(&self.engine), Arc::clone(&self.registry), ctx.address()).start();
         self.registry.set_directory(Some(directory.clone().recipient()));
         self.directory = Some(StopOnDrop::new(directory));
+    }
+
+    fn start_bulk(&mut self, ctx: &Context<Self>) {
+        let (engine, registry) = (Arc::clone(&self.engine), Arc::clone(&self.registry));
+        let handle = GatewayHandle { engine, registry, shutdown: ctx.address().recipient() };
+        let bulk = BulkActor::new(handle, ctx.address()).start();
+        self.registry.set_bulk_runner(Some(bulk.clone().recipient()));
+        self.bulk = Some(StopOnDrop::new(bulk));
     }
 
     /// Starts all connections once the store can be read.
@@ -106,6 +133,7 @@ impl GatewayActor {
                     self.start_connection(connection.id, ctx);
                 }
                 self.registry.set_started();
+                self.start_bulk(ctx);
             }
             Err(StoreError::Closed) => {}
             Err(error) => {
@@ -255,10 +283,28 @@ impl Handler<DirectoryDown> for GatewayActor {
     }
 }
 
+impl Handler<BulkDown> for GatewayActor {
+    type Result = ();
+
+    fn handle(&mut self, _: BulkDown, ctx: &mut Self::Context) {
+        self.bulk = None;
+        self.registry.set_bulk_runner(None);
+        match self.bulk_intensity.record(self.engine.now()) {
+            Verdict::Restart { after } => {
+                tracing::error!(backoff_ms = after.as_millis(), "bulk operations died, restarting them");
+                ctx.run_later(after, |gateway, ctx| gateway.start_bulk(ctx));
+            }
+            Verdict::Quarantine => tracing::error!("bulk operations died too often, they stand still until a restart"),
+        }
+    }
+}
+
 impl Handler<Shutdown> for GatewayActor {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, Shutdown(reply): Shutdown, ctx: &mut Self::Context) -> Self::Result {
+        self.registry.set_bulk_runner(None);
+        self.bulk = None;
         self.registry.set_directory(None);
         self.directory = None;
         for slot in self.registry.all() {

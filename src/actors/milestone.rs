@@ -1,6 +1,6 @@
 //! Milestones: facts that tests wait for in place of time. Without a listener, and in production, they cost nothing.
 
-use crate::domain::{ConnectionId, EventId};
+use crate::domain::{BulkId, ConnectionId, EventId};
 
 /// Something that has happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub enum Milestone {
     ConnectionRestarted(ConnectionId),
     /// A connection died too often and is left alone until it is unpaused.
     Quarantined(ConnectionId),
+    /// A bulk operation is finished, or was stopped.
+    BulkEnded(BulkId),
 }
 
 /// Where milestones go.

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use super::handle::{ActionError, Apply};
 use crate::{
     domain::{
-        ConnectionId, Event, Seq, Timestamp,
+        BulkId, ConnectionId, Event, Seq, Timestamp,
         delivery::{Asked, Input},
     },
     store::{CommitListener, EventFilter, KeptEvent, Offer},
@@ -72,6 +72,11 @@ pub(crate) enum Ask {
     /// Start nothing more. Answered when nothing is in flight and all outcomes are durable.
     Drain(oneshot::Sender<()>),
 }
+
+/// There may be an operation to run.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct LookForWork;
 
 /// What a connection shows of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -206,6 +211,10 @@ pub(crate) struct Registry {
     slots: RwLock<HashMap<ConnectionId, Arc<Slot>>>,
     /// Absent while the directory is being rebuilt.
     directory: RwLock<Option<Recipient<Apply>>>,
+    /// Who runs operations. Absent while it is being rebuilt.
+    bulk_runner: RwLock<Option<Recipient<LookForWork>>>,
+    /// Operations under way, each with what stops it.
+    bulk_running: Mutex<HashMap<BulkId, Arc<AtomicBool>>>,
     /// Whether every connection that there was at the start has been started.
     started: AtomicBool,
 }
@@ -226,6 +235,35 @@ impl Registry {
     /// Opens or closes the way to the directory.
     pub(crate) fn set_directory(&self, directory: Option<Recipient<Apply>>) {
         *self.directory.write() = directory;
+    }
+
+    /// Opens or closes the way to whoever runs operations.
+    pub(crate) fn set_bulk_runner(&self, runner: Option<Recipient<LookForWork>>) {
+        *self.bulk_runner.write() = runner;
+    }
+
+    /// Says that there may be an operation to run. Without anybody now, the next one looks by itself; in a full mailbox
+    /// the same word waits already.
+    pub(crate) fn look_for_work(&self) {
+        if let Some(runner) = self.bulk_runner.read().as_ref() {
+            runner.try_send(LookForWork).ok();
+        }
+    }
+
+    /// Says that an operation is under way, with what stops it, or not any more.
+    pub(crate) fn set_bulk_running(&self, id: BulkId, stopped: Option<Arc<AtomicBool>>) {
+        let mut running = self.bulk_running.lock();
+        match stopped {
+            Some(stopped) => drop(running.insert(id, stopped)),
+            None => drop(running.remove(&id)),
+        }
+    }
+
+    /// Lets an operation begin nothing more.
+    pub(crate) fn stop_bulk(&self, id: BulkId) {
+        if let Some(stopped) = self.bulk_running.lock().get(&id) {
+            stopped.store(true, Ordering::Release);
+        }
     }
 
     /// The slot of a connection.

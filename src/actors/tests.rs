@@ -1,9 +1,11 @@
 //! The actors on virtual time: a memory store, a scripted transport, one thread, days in milliseconds.
 
 mod asks;
+mod bulk;
 mod deliveries;
 mod faults;
 mod pauses;
+mod resending;
 mod resuming;
 mod switching;
 mod threads;
@@ -153,6 +155,7 @@ impl World {
             clock: Arc::clone(&trap) as Arc<dyn Clock>,
             transport: Arc::new(transport.clone()),
             settings: DeliverySettings { concurrency, ..DeliverySettings::default() },
+            bulk: bulk::settings(),
             arbiters: 0,
             milestones: tell,
             dice: Arc::new(move || dice.draw()),

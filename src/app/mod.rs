@@ -41,7 +41,7 @@ use self::{
     stop::{Patience, Signals},
 };
 use crate::{
-    actors::{DeliverySettings, Dice, Engine, GatewayHandle, Milestones},
+    actors::{BulkSettings, DeliverySettings, Dice, Engine, GatewayHandle, Milestones},
     clock::{Clock, SystemClock},
     config::{ConfigError, Egress, Settings},
     domain::Timestamp,
@@ -57,6 +57,7 @@ use crate::{
     web::{
         auth::Gate,
         body::Pace,
+        bulk,
         client_ip::TrustedProxies,
         ingest::{self, IngestState, RejectionAnswers, TestSender},
         live::{self, Live},
@@ -119,6 +120,7 @@ impl Application {
             clock: Arc::clone(&clock),
             transport: Arc::new(transport),
             settings: delivery_settings(settings, &api_url),
+            bulk: BulkSettings { rate_per_s: settings.bulk.rate_per_s, reader: bulk::reader() },
             arbiters: settings.delivery.arbiters(),
             milestones: Milestones::none(),
             dice: dice(),

@@ -28,7 +28,7 @@ pub use self::{
     environment::{Environment, ServiceManager},
     error::{ConfigError, Origin},
     listeners::{NamedFile, TlsFiles},
-    sections::{Api, Data, Delivery, Ingress, Log, LogFormat, Stop, Store},
+    sections::{Api, Bulk, Data, Delivery, Ingress, Log, LogFormat, Stop, Store},
 };
 use crate::domain::Secret;
 
@@ -44,6 +44,8 @@ pub struct Settings {
     pub api: Api,
     /// Sending.
     pub delivery: Delivery,
+    /// Bulk operations.
+    pub bulk: Bulk,
     /// What may be sent to.
     pub egress: Egress,
     /// Keeping.

@@ -166,6 +166,14 @@ impl Delivery {
     }
 }
 
+/// `[bulk]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bulk {
+    /// Things that bulk operations deal with a second, all together.
+    pub rate_per_s: u32,
+}
+
 /// `[store]`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -20,7 +20,7 @@ const HOUR_MS: i64 = 3600 * SECOND_MS;
 /// Low and high bound of each number; `(key, low, high)`.
 ///
 /// Low ones keep the gateway able to work at all, high ones catch a slip of the unit (bytes for MiB, ms for s).
-const BOUNDS: [(&str, i64, i64); 21] = [
+const BOUNDS: [(&str, i64, i64); 22] = [
     ("ingress.body_bytes_max", KIB, GIB),
     ("ingress.body_memory_bytes", MIB, TIB),
     ("ingress.body_timeout_ms", 100, HOUR_MS),
@@ -33,6 +33,7 @@ const BOUNDS: [(&str, i64, i64); 21] = [
     ("delivery.concurrency", 1, 10_000),
     ("delivery.arbiters", 0, 1024),
     ("delivery.drain_grace_ms", 0, HOUR_MS),
+    ("bulk.rate_per_s", 1, 100_000),
     ("egress.dns_timeout_ms", 10, 5 * 60 * SECOND_MS),
     ("store.segment_bytes", MIB, 4 * GIB),
     ("store.sled_cache_bytes", MIB, TIB),

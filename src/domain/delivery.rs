@@ -347,6 +347,10 @@ impl Delivery {
         if self.event.deleted_at.is_some() {
             return self.unchanged(Then::Gone);
         }
+        if asked.bulk().is_some_and(|bulk| self.event.bulk_id == Some(bulk)) {
+            // An operation asks for an event once, however often it comes by: it may not know that it was here.
+            return if self.flight.is_some() { self.unchanged(Then::Nothing) } else { self.at_rest_again(at) };
+        }
         if self.is_cut(at) {
             self.event.phase = Phase::Cancelled { unsent: None };
             if let Some(flight) = &mut self.flight {

@@ -11,7 +11,7 @@ use super::{
     },
     Configuration, ConnectionActor, Delivery, Fresh, Input, Live, Step, Then,
 };
-use crate::domain::Event;
+use crate::domain::{Event, delivery::Asked};
 
 /// Who waits for an answer.
 pub(super) type Waiter = oneshot::Sender<Result<Event, ActionError>>;
@@ -32,19 +32,24 @@ impl ConnectionActor {
         let known = |fresh: Option<&Fresh>| fresh.map_or(&row.event, |fresh| &fresh.event).clone();
         let delivery = live.unwrap_or_else(|| Delivery::at_rest(known(self.queue.peek(seq))));
         let standing = configuration.standing(self.id);
-        if only_if.is_some_and(|filter| !filter.matches(&delivery.event, standing, self.engine.now())) {
+        // An operation that comes by again changed it itself.
+        let is_new = !matches!(wish, Wish::Retry(Asked::Bulk(by)) if delivery.event.bulk_id == Some(by));
+        if is_new && only_if.is_some_and(|filter| !filter.matches(&delivery.event, standing, self.engine.now())) {
             return drop(reply.send(Err(ActionError::NoMatch)));
         }
         let step = self.decide_by(&configuration, delivery, wish.into());
         if let Some(refused) = refusal(&step) {
             return drop(reply.send(Err(refused)));
         }
+        if step.record.is_none() {
+            // Nothing changes, so nothing is done, and nothing needs to be held in memory.
+            return match self.live.get_mut(&seq) {
+                Some(live) => live.answer_when_durable(reply),
+                None => drop(reply.send(Ok(step.next.event))),
+            };
+        }
         if let Some(live) = self.live.remove(&seq) {
             return self.perform(live, step, None, Some(reply), ctx);
-        }
-        if step.record.is_none() {
-            // Nothing changes, so nothing needs to be held in memory.
-            return drop(reply.send(Ok(step.next.event)));
         }
         let fresh = self.queue.take(seq).unwrap_or_else(|| Fresh::from(row));
         self.perform(Live::new(fresh), step, None, Some(reply), ctx);

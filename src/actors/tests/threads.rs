@@ -19,6 +19,7 @@ async fn connections_on_arbiters_deliver_everything_once() {
         settings: DeliverySettings::default(),
         arbiters: 2,
         milestones,
+        bulk: bulk::settings(),
         dice: Arc::new(move || drawn.fetch_add(1, Ordering::Relaxed)),
     }
     .start();

@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use crate::{
-    actors::{DeliverySettings, Engine, Milestones},
+    actors::{BulkSettings, DeliverySettings, Engine, Milestones},
     clock::SystemClock,
     domain::{
         ApiKey, ApiKeyId, ConfigItem, Connection, ConnectionId, DestinationId, HttpMethod, Project, ProjectId, Secret,
@@ -29,6 +29,7 @@ use crate::{
     web::{
         auth::Gate,
         body::Pace,
+        bulk,
         client_ip::TrustedProxies,
         ingest::{self, IngestState, RejectionAnswers, TestSender},
         live::{self, Live},
@@ -219,6 +220,7 @@ pub(super) fn api_with(store: Arc<dyn Store>, milestones: Milestones, rejections
         clock: Arc::new(SystemClock),
         transport: Arc::new(AwcFactory::new(AwcOptions::on_this_machine()).unwrap()),
         settings: DeliverySettings::default(),
+        bulk: BulkSettings { rate_per_s: 1_000, reader: bulk::reader() },
         arbiters: 0,
         milestones,
         dice: Arc::new(|| getrandom::u64().unwrap()),

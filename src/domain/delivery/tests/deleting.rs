@@ -96,3 +96,18 @@ fn an_event_names_the_bulk_operation_that_last_asked_for_it_and_no_other_asking_
     walk.input(Input::Retry(Asked::Bulk(BulkId::from_bits(78))));
     assert_eq!(walk.delivery.event.bulk_id, BULK.bulk(), "it was queued already");
 }
+
+#[test]
+fn an_operation_asks_for_an_event_once_whatever_becomes_of_it() {
+    for status in [200, 500] {
+        let mut walk = Walk::new(Delivery::at_rest(event(Phase::Failed)), 5);
+        assert_eq!(walk.input(Input::Retry(BULK)).1, Then::Enqueue);
+        assert_eq!(walk.input(Input::Retry(BULK)), (None, Then::Enqueue));
+        walk.input(START);
+        assert_eq!(walk.input(Input::Retry(BULK)), (None, Then::Nothing));
+        walk.finish(status);
+        assert_eq!(walk.input(Input::Retry(BULK)), (None, Then::Settle));
+        let other = Input::Retry(Asked::Bulk(BulkId::from_bits(78)));
+        assert_eq!(walk.input(other), (Some(Record::Transition), Then::Enqueue), "another one may");
+    }
+}

@@ -2,6 +2,7 @@
 //!
 //! Reads of the store block, so each runs on a blocking thread. Never changes anything.
 
+pub mod bulk;
 pub mod events;
 pub mod feed;
 pub mod histogram;

@@ -10,6 +10,7 @@
 
 pub mod auth;
 pub mod body;
+pub mod bulk;
 pub mod client_ip;
 pub mod drafts;
 pub mod error;

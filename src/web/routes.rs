@@ -26,7 +26,8 @@ use super::{
     parameters::Parameters,
     profiles::Version,
     resources::{
-        Answer, Call, Route, attempts, connections, destinations, events, health, live, requests, sources,
+        Answer, Call, Route, attempts, bulk, connections, destinations, events, health, live, requests, resending,
+        sources,
         stats::{self, About},
         testing,
     },
@@ -49,6 +50,12 @@ const TABLES: &[&[Route]] = &[
     openapi::ROUTES,
     stats::ROUTES,
     testing::ROUTES,
+    resending::ROUTES,
+    bulk::EVENTS_RETRY,
+    bulk::EVENTS_CANCEL,
+    bulk::REQUESTS_RETRY,
+    bulk::IGNORED_EVENTS_RETRY,
+    bulk::REQUESTS_REPLAY,
 ];
 
 /// Every route, in the order in which they are tried.

@@ -24,9 +24,9 @@ use crate::{
 };
 
 /// Operations that are not finished at most: people wait for a few, programs must not pile them up.
-pub const UNFINISHED_MAX: usize = 100;
+const UNFINISHED_MAX: usize = 100;
 /// Finished ones that are kept; older ones go when new ones come.
-pub const FINISHED_KEPT: usize = 1_000;
+const FINISHED_KEPT: usize = 1_000;
 /// Documents read at a time.
 const PAGE_DOCUMENTS: usize = 256;
 /// How often a change is tried again when the document changed in between: the runner writes one a second at most.

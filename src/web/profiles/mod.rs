@@ -3,6 +3,7 @@
 //! Every shape is made as [`v2025_07_01`] has it; [`v2024_03_01`] and [`v2026_09_01`] change in it what is different with
 //! them. So each thing is described once, and a version is the list of its differences.
 
+pub mod bulk;
 mod v2024_03_01;
 pub mod v2025_07_01;
 mod v2026_09_01;

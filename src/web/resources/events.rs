@@ -58,7 +58,8 @@ pub const ROUTES: &[Route] = &[
     Route::new("DELETE", "/events/{id}", |call| Box::pin(delete(call)))
         .ours()
         .about("Deletes an event: what is pending is cancelled, and no list shows it any more; its attempts stay readable by their ids.")
-        .answers("Deleted"),
+        .answers("Deleted")
+        .ours(),
 ];
 
 /// `include=data`.

@@ -1,12 +1,14 @@
 //! The API's resources, one file each. A resource is a table of routes; `routes` puts the tables together.
 
 pub mod attempts;
+pub mod bulk;
 pub mod connections;
 pub mod destinations;
 pub mod events;
 pub mod health;
 pub mod live;
 pub mod requests;
+pub mod resending;
 pub mod sources;
 pub mod stats;
 pub mod testing;

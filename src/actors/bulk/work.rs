@@ -81,7 +81,7 @@ struct Context {
     began_at: Timestamp,
     /// Looked at again when an event's turn comes.
     only_if: Option<Arc<EventFilter>>,
-    /// Whether the batch may have been worked on before: the first one of a life.
+    /// Whether the batch may have been worked on before: the first one of a further life.
     repeated: bool,
 }
 
@@ -99,8 +99,13 @@ impl Work {
         let (Some(mut place), Some(selection)) = (Place::of(&self.bulk), self.selection()) else {
             return self.give_up().await;
         };
-        let mut repeated = true;
-        self.recount().await?;
+        // That it has begun is written down first, so that the next life knows that somebody was here.
+        let mut repeated = self.bulk.version > 1;
+        if repeated {
+            self.recount().await?;
+        } else {
+            self.write_down(Some(place), 0, 0).await?;
+        }
         while is_unfinished(&self.bulk) {
             let (kind, now, limit) = (self.bulk.kind, self.handle.engine.now(), self.batch());
             let picked = selection.clone();

@@ -108,7 +108,7 @@ async fn a_crash_in_the_middle_repeats_nothing_and_forgets_nothing() {
         let mut world = World::new(vec![]).await;
         let ids = world.failed(250).await;
         // The progress of a batch is lost with the process, while the batch itself was done.
-        world.faulty.fail(Write::PutDocuments, writes + 2, StoreError::Closed);
+        world.faulty.fail(Write::PutDocuments, writes + 3, StoreError::Closed);
         let bulk = world.start(BulkKind::EventsRetry, "FAILED").await.unwrap();
         let asked = move |world: &World, id: &EventId| world.event(*id).bulk_id == Some(bulk);
         let done = (writes + 1) * RATE as usize;
@@ -237,7 +237,7 @@ async fn operations_of_different_kinds_run_side_by_side_and_of_one_kind_after_ea
 async fn replayed_requests_come_once_however_often_a_batch_is_repeated() {
     let mut world = World::new(vec![]).await;
     world.failed(150).await;
-    world.faulty.fail(Write::PutDocuments, 2, StoreError::Closed);
+    world.faulty.fail(Write::PutDocuments, 3, StoreError::Closed);
     let bulk = world.start(BulkKind::RequestsReplay, "").await.unwrap();
     world.until("a batch", |world| world.bodies().len() == 250).await;
     let before = world.bodies().len();
@@ -293,7 +293,7 @@ async fn an_operation_whose_filter_cannot_be_read_ends_as_failed() {
 async fn a_store_without_room_holds_an_operation_up_and_loses_nothing_of_it() {
     let mut world = World::new(vec![]).await;
     let ids = world.failed(150).await;
-    world.faulty.fail(Write::PutDocuments, 2, StoreError::Overloaded("the queue"));
+    world.faulty.fail(Write::PutDocuments, 3, StoreError::Overloaded("the queue"));
     let bulk = world.start(BulkKind::EventsRetry, "FAILED").await.unwrap();
     world.until("ended", |world| !is_unfinished(&world.bulk(bulk))).await;
     world.until("all sent", |world| ids.iter().all(|id| world.phase(*id) == Phase::Successful)).await;

@@ -31,4 +31,4 @@ pub use engine::{DeliverySettings, Dice, Engine};
 pub use handle::{ActionError, Applied, Drained, GatewayHandle};
 pub use milestone::{Milestone, Milestones};
 pub use registry::ConnectionSnapshot;
-pub use resending::{ResendError, Resent};
+pub use resending::{Erased, ResendError, Resent};

@@ -74,6 +74,15 @@ pub struct Resent {
     pub events: Vec<Event>,
 }
 
+/// Since when nobody can read what arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Erased {
+    /// Since when.
+    pub at: Timestamp,
+    /// When its bytes are gone from the disk at the latest.
+    pub bytes_gone_by: Timestamp,
+}
+
 impl GatewayHandle {
     /// Sends a request over the connections that made no event of it because it was rejected or ignored; over `only` those
     /// where some are named. Its new events are durable when this is answered.
@@ -187,36 +196,34 @@ impl GatewayHandle {
         }
     }
 
-    /// Takes the data of a request out of everybody's sight, at once and for ever; answers since when.
+    /// Takes the data of a request out of everybody's sight, at once and for ever.
     ///
     /// # Errors
     ///
     /// When there is no such request, or the store cannot keep it.
-    pub async fn erase(&self, id: RequestId) -> Result<Timestamp, ResendError> {
-        let key = DocumentKey { family: Family::Erasure, id: id.bits() };
-        let erased = move |store: &dyn Store| match store.document(key) {
-            Ok(Document::Erasure(erasure)) => Ok(Some(erasure.at)),
-            Ok(_) | Err(StoreError::NotFound) => Ok(None),
-            Err(error) => Err(error),
-        };
-        let before = self.read(move |store| match erased(store)? {
-            Some(at) => Ok(Some(at)),
-            None => Ok(store.request_by_id(id).map(|_| None)?),
+    pub async fn erase(&self, id: RequestId) -> Result<Erased, ResendError> {
+        let erasure = Erasure { request_id: id, at: self.engine.now() };
+        let key = Document::Erasure(erasure.clone()).key();
+        let before = self.read(move |store| match store.document(key) {
+            Err(StoreError::NotFound) => Ok(store.request_by_id(id).map(|_| false)?),
+            found => Ok(found.map(|_| true)?),
         });
-        if let Some(at) = before.await? {
-            return Ok(at);
-        }
-        let at = self.engine.now();
-        let erasure = Document::Erasure(Erasure { request_id: id, at });
-        match self.engine.store.put_documents(vec![DocumentChange::Put(erasure, None)]).await {
-            Ok(()) => Ok(at),
-            // Somebody else was faster.
-            Err(StoreError::Conflict) => {
-                let at = self.blocking(erased).await?;
-                at.ok_or(ResendError::Store(StoreError::Conflict))
+        if !before.await? {
+            match self.engine.store.put_documents(vec![DocumentChange::Put(Document::Erasure(erasure), None)]).await {
+                // Somebody else was faster.
+                Ok(()) | Err(StoreError::Conflict) => {}
+                Err(error) => return Err(error.into()),
             }
-            Err(error) => Err(error.into()),
         }
+        self.read(move |store| match store.document(key)? {
+            Document::Erasure(Erasure { at, .. }) => Ok(Erased { at, bytes_gone_by: store.erased_by(id)? }),
+            Document::View(_)
+            | Document::Bookmark(_)
+            | Document::Bulk(_)
+            | Document::Audit(_)
+            | Document::Retried(_) => Err(ResendError::NotFound("request")),
+        })
+        .await
     }
 
     async fn arrive(&self, new: NewRequest) -> Result<Resent, ResendError> {

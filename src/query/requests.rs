@@ -11,8 +11,8 @@ use super::{
 };
 pub use crate::store::{KeptRequest, RequestContent, RequestFilter, RequestSummary};
 use crate::{
-    domain::{Ignored, IgnoredEventId, Request, RequestId, Timestamp},
-    store::{PayloadRef, RequestStretch, Store, StoreError},
+    domain::{Document, DocumentKey, Family, Ignored, IgnoredEventId, Request, RequestId, Timestamp},
+    store::{DocumentStretch, PayloadRef, RequestStretch, Store, StoreError},
 };
 
 /// The order of requests: that of their commit.
@@ -100,7 +100,12 @@ impl Query {
                 Start::Before(key) => (true, Some(key)),
             };
             let stretch = RequestStretch { descending: page.descending != backwards, after, limit: page.limit };
-            let found = store.requests(&filter, &stretch)?;
+            let mut found = store.requests(&filter, &stretch)?;
+            if any_retried(store)? {
+                for summary in &mut found.requests {
+                    count_later_events(store, summary)?;
+                }
+            }
             let (mut rows, cut) = rows(store, found.requests, with_data)?;
             if backwards {
                 rows.reverse();
@@ -125,7 +130,12 @@ impl Query {
     ///
     /// As [`Store::request_by_id`].
     pub async fn request(&self, id: RequestId) -> Result<KeptRequest, StoreError> {
-        self.blocking(move |store| store.request_by_id(id)).await
+        self.blocking(move |store| {
+            let mut kept = store.request_by_id(id)?;
+            count_later_events(store, &mut kept.summary)?;
+            Ok(kept)
+        })
+        .await
     }
 
     /// A page of the connections that made no event of a request; with `ids`, only these.
@@ -145,6 +155,25 @@ impl Query {
             Ok(page_of(all, |one| one.key, page))
         })
         .await
+    }
+}
+
+/// Whether any request got events later: most gateways need not look for each row of a page.
+fn any_retried(store: &dyn Store) -> Result<bool, StoreError> {
+    let first = DocumentStretch { descending: false, after: None, limit: 1 };
+    Ok(!store.documents(Family::Retried, first)?.is_empty())
+}
+
+/// Adds the events that a request got after it was accepted: its row never changes.
+fn count_later_events(store: &dyn Store, summary: &mut RequestSummary) -> Result<(), StoreError> {
+    let key = DocumentKey { family: Family::Retried, id: summary.id.bits() };
+    match store.document(key) {
+        Ok(Document::Retried(retried)) => {
+            summary.events = summary.events.saturating_add(u32::try_from(retried.routes.len()).unwrap_or(u32::MAX));
+            Ok(())
+        }
+        Ok(_) | Err(StoreError::NotFound) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

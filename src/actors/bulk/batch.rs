@@ -207,7 +207,7 @@ fn is_wanted(
     let Some(content) = content else { return Ok(true) };
     match request() {
         Ok(request) => Ok(content(&request)),
-        Err(StoreError::NotFound | StoreError::Damaged(_)) => Ok(false),
+        Err(StoreError::NotFound | StoreError::Erased { .. } | StoreError::Damaged(_)) => Ok(false),
         Err(error) => Err(error),
     }
 }
@@ -237,7 +237,7 @@ fn ignored_by(
             .filter(|one| connections.is_empty() || connections.contains(&one.connection_id))
             .map(|one| one.connection_id)
             .collect()),
-        Err(StoreError::NotFound | StoreError::Damaged(_)) => Ok(Vec::new()),
+        Err(StoreError::NotFound | StoreError::Erased { .. } | StoreError::Damaged(_)) => Ok(Vec::new()),
         Err(error) => Err(error),
     }
 }

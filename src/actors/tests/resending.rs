@@ -175,9 +175,11 @@ async fn erasing_is_said_once_and_answered_again() {
     let event = world.ingest().await;
     world.reached(Milestone::Settled(event)).await;
     let request = world.event(event).request_id;
-    let at = world.handle.erase(request).await.unwrap();
+    let erased = world.handle.erase(request).await.unwrap();
+    assert!(erased.at <= erased.bytes_gone_by);
     tokio::time::advance(Duration::from_secs(5)).await;
-    assert_eq!(world.handle.erase(request).await, Ok(at));
+    assert_eq!(world.handle.erase(request).await, Ok(erased));
+    assert_eq!(world.handle.replay_request(request).await.unwrap_err(), ResendError::DataGone);
     let nobody = RequestId::from_bits(77);
     assert_eq!(world.handle.erase(nobody).await.unwrap_err(), ResendError::NotFound("request"));
 }

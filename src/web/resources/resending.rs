@@ -77,8 +77,12 @@ async fn trigger(call: Call) -> Answer {
 
 async fn erase(call: Call) -> Answer {
     let id: RequestId = call.bare_id()?;
-    let erased_at = call.state.gateway.erase(id).await?;
-    Ok(ok(&json!({ "id": id.to_string(), "erased_at": erased_at.to_string() })))
+    let erased = call.state.gateway.erase(id).await?;
+    Ok(ok(&json!({
+        "id": id.to_string(),
+        "erased_at": erased.at.to_string(),
+        "bytes_gone_by": erased.bytes_gone_by.to_string(),
+    })))
 }
 
 /// 200 with a request and the events that were made of it.

@@ -1,11 +1,13 @@
 //! Both listeners over real sockets, with the store in memory and a gateway that delivers over HTTP.
 
 mod api;
+mod bulk;
 mod end_to_end;
 mod ingest;
 mod kit;
 mod refusals;
 mod rejections;
 mod requests;
+mod resending;
 mod stats;
 mod versions;

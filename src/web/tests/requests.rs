@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// `tok` leads over an enabled connection, a disabled one and one to a `listen` session that nobody holds; `lone` nowhere.
-fn configured() -> Arc<MemoryStore> {
+pub(super) fn configured() -> Arc<MemoryStore> {
     let store = store();
     let mut disabled = connection(2);
     disabled.disabled_at = Some(AT);
@@ -56,7 +56,7 @@ fn configured() -> Arc<MemoryStore> {
 }
 
 /// Sends a request to a source and gives its id.
-async fn sent(store: &Arc<MemoryStore>, target: &str, body: &[u8]) -> String {
+pub(super) async fn sent(store: &Arc<MemoryStore>, target: &str, body: &[u8]) -> String {
     let store: Arc<dyn Store> = store.clone();
     let server = ingress(store, BodyBudget::new(BodyBudget::DEFAULT_BYTES), 10_000);
     let answer = send(&server, &format!("POST {target}"), "x-a: 1\r\nx-a: 2\r\n", body).await;

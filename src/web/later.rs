@@ -7,7 +7,7 @@ use super::profiles::Profile;
 /// The version that brought a path of the table.
 #[must_use]
 pub fn since(path: &str) -> Profile {
-    if path.starts_with("/projects") || path.starts_with("/organizations") || path.ends_with("/replay") {
+    if path.starts_with("/projects") || path.starts_with("/organizations") {
         Profile::V2026_09_01
     } else if path.starts_with("/metrics") || path == "/transformations/count" {
         Profile::V2025_07_01

@@ -5,6 +5,7 @@
 
 mod archive;
 mod attempts;
+mod bulk;
 mod delivery;
 mod disabling;
 mod egress;

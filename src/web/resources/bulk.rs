@@ -33,7 +33,7 @@ macro_rules! family {
             Route::new("GET", concat!("/bulk/", $path, "/plan"), |call| Box::pin(plan(call, $kind)))
                 .about("What an operation would find now.")
                 .query(PLAN)
-                .answers("BatchOperationPlan")
+                .answers("BatchPlan")
                 .since($since),
             Route::new("GET", concat!("/bulk/", $path, "/{id}"), |call| Box::pin(one(call, $kind)))
                 .about("One operation and how far it is.")
@@ -53,7 +53,6 @@ macro_rules! stoppable {
             $since,
             Route::new("POST", concat!("/bulk/", $path, "/{id}/cancel"), |call| Box::pin(stop(call, $kind)))
                 .about("Stops an operation; what it did stays done, and one that has ended stays as it is.")
-                .takes("Nothing")
                 .answers("BatchOperation")
                 .since($since)
         )
@@ -127,8 +126,8 @@ async fn plan(call: Call, kind: BulkKind) -> Answer {
     let mut shape = shapes::plan(plan.count);
     if !call.version.dated {
         shape["complete"] = json!(plan.complete);
-        shape["oldest"] = json!(plan.oldest.map(|at| at.to_string()));
-        shape["newest"] = json!(plan.newest.map(|at| at.to_string()));
+        shape["oldest_at"] = json!(plan.oldest.map(|at| at.to_string()));
+        shape["newest_at"] = json!(plan.newest.map(|at| at.to_string()));
     }
     Ok(ok(&shape))
 }

@@ -17,22 +17,19 @@ use crate::{
 pub const ROUTES: &[Route] = &[
     Route::new("POST", "/requests/{id}/retry", |call| Box::pin(retry(call)))
         .about("Makes events of a request on the connections that made none of it because it was rejected or ignored.")
-        .takes("RetryRequest")
+        .takes("RequestRetry")
         .answers("RetriedRequest"),
     Route::new("POST", "/requests/{id}/replay", |call| Box::pin(replay_request(call)))
         .about("Sends what arrived once more, as a new request over the connections that its source has now.")
-        .takes("Nothing")
         .answers("RetriedRequest")
         .since(Profile::V2026_09_01),
     Route::new("POST", "/events/{id}/replay", |call| Box::pin(replay_event(call)))
         .about("Sends what an event was made of once more, as a new request over the event's connection alone.")
-        .takes("Nothing")
         .answers("Event")
         .since(Profile::V2026_09_01),
     Route::new("POST", "/bookmarks/{id}/trigger", |call| Box::pin(trigger(call)))
         .about("Sends what a bookmark keeps, as a new request over its connection.")
-        .takes("Nothing")
-        .answers("EventArray"),
+        .answers("Events"),
     Route::new("DELETE", "/requests/{id}/data", |call| Box::pin(erase(call)))
         .about("Takes headers, query and body of a request out of sight at once, and off the disk within a time that is told.")
         .answers("Erased")

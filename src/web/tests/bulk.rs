@@ -82,7 +82,7 @@ async fn an_operation_is_planned_started_listed_and_shown_to_its_end() {
     )
     .await;
     assert_eq!((&planned["estimated_count"], &planned["estimated_batch"]), (&json!(30), &json!(1)));
-    assert!(planned["oldest"].is_string() && planned["newest"].is_string());
+    assert!(planned["oldest_at"].is_string() && planned["newest_at"].is_string());
     let dated = done(&server, "GET /2025-07-01/bulk/events/cancel/plan?query[status]=HOLD", "").await;
     assert_eq!(dated, json!({ "estimated_batch": 1, "estimated_count": 30, "progress": 0 }));
     let query = json!({ "status": ["HOLD"], "created_at": { "gte": "2020-01-01" } });

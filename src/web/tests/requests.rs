@@ -196,7 +196,6 @@ async fn what_cannot_be_asked_of_requests_is_refused() {
             call(&server, &format!("GET /requests/{id}{path}"), "").await.refusal(404, "NOT_FOUND");
         }
     }
-    call(&server, &format!("POST /requests/{id}/retry"), "{}").await.refusal(501, "NOT_IMPLEMENTED");
 }
 
 #[actix::test]

@@ -38,6 +38,7 @@ fn plan() -> Shape {
     answer()
         .has_or_null(["estimated_batch", "estimated_count"], count)
         .has("progress", or_null(number()))
+        .may("complete", flag())
         .may("oldest_at", or_null(time()))
         .may("newest_at", or_null(time()))
         .done()

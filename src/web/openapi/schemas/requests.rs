@@ -20,6 +20,7 @@ pub(super) fn schemas() -> Vec<Named> {
             "RequestRetry",
             body().about("Which connections; all without it.").may_or_null("webhook_ids", list(text())).done(),
         ),
+        ("Erased", answer().has("id", text()).has("erased_at", time()).has("bytes_gone_by", time()).done()),
         ("RetriedRequest", answer().has("request", named("Request")).has("events", list(named("Event"))).done()),
     ]
 }

@@ -119,6 +119,7 @@ fn a_request_that_was_ignored_is_delivered_when_it_is_retried() {
     let answer = gateway.ok("POST", &path, Some(&json!({ "webhook_ids": [flow.connection_id] })));
     assert_eq!(answer["events"][0]["request_id"], request.as_str());
     assert_eq!(destination.next_request(PATIENCE).body(), b"{\"late\":true}");
+    drop(gateway.wait_for_status(&flow, PATIENCE, "SUCCESSFUL"));
     assert_eq!(gateway.call("POST", &path, None).status, 400, "it has its event");
     let gateway = gateway.crash();
     assert_eq!(gateway.call("POST", &path, None).status, 400, "after a crash as well");

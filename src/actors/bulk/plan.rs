@@ -3,6 +3,8 @@
 //! Only what the operation can do something with counts: what has settled is not cancelled, what no connection ignored is
 //! not retried.
 
+use std::time::{Duration, Instant};
+
 use super::{Content, batch};
 use crate::{
     domain::{ConnectionId, Event, EventStatus, IgnoredCause, Standing, Timestamp, document::BulkKind},
@@ -11,10 +13,12 @@ use crate::{
     },
 };
 
-/// Data of requests that a plan reads at most: about a second of it. Beyond, it says that there may be more.
+/// Data of requests that a plan reads at most; beyond, it says that there may be more.
 const BODIES_READ_MAX: usize = 20_000;
-/// How many are read at a time.
-const PAGE: usize = 250;
+/// How long it reads at most: longer than that nobody waits for an estimate.
+const READING_MAX: Duration = Duration::from_secs(1);
+/// How many are read between two looks at the time: the largest bodies take some tenths of a second then.
+const PAGE: usize = 50;
 
 /// What an operation goes over.
 #[derive(Clone)]
@@ -173,8 +177,8 @@ fn plan_by_reading(
 ) -> Result<Plan, StoreError> {
     let mut plan = Plan::default();
     let mut place = batch::Place::beginning(store, kind)?;
-    let mut read = 0;
-    while read < BODIES_READ_MAX {
+    let (mut read, begun) = (0, Instant::now());
+    while read < BODIES_READ_MAX && begun.elapsed() < READING_MAX {
         let page = batch::read(store, (kind, selection), &place, (PAGE, now))?;
         read += page.read;
         for (item, created_at) in page.items {

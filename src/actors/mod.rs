@@ -15,6 +15,7 @@ mod bulk;
 mod connection;
 mod delivery;
 mod directory;
+mod documents;
 mod engine;
 mod gateway;
 mod handle;
@@ -26,6 +27,7 @@ mod supervision;
 #[cfg(test)]
 mod tests;
 
+pub use crate::store::DocumentChange;
 pub use bulk::{BulkError, BulkSettings, Content, Plan, Reader, Selection, is_unfinished};
 pub use engine::{DeliverySettings, Dice, Engine};
 pub use handle::{ActionError, Applied, Drained, GatewayHandle};

@@ -151,6 +151,7 @@ impl Application {
             live: Arc::clone(&live),
             tests,
             about: about(settings, clock.now()),
+            desk: tokio::sync::Mutex::default(),
         });
         let api = api_listener.serve(capacity, pulse.clone(), move |app| routes::configure(app, state.clone()))?;
 

@@ -2,7 +2,10 @@
 //!
 //! Pure: ids and the time are arguments, and whoever calls puts the items. The rules for names are the API's.
 
-pub use self::access::{AccessChange, KEYS_MAX, ROLL_DELAY_MS_MAX, free_text};
+pub use self::{
+    access::{AccessChange, KEYS_MAX, ROLL_DELAY_MS_MAX, free_text},
+    checks::name as check_name,
+};
 use super::{
     ConfigItem, Configuration, ConnectionId, CustomResponse, DestinationAuth, DestinationId, HttpMethod, Project, Rule,
     SourceId, SourceToken, Timestamp,

@@ -18,9 +18,6 @@ pub fn since(path: &str) -> Profile {
 
 /// Path, with the methods that will be there.
 pub const LATER: &[(&str, &[&str])] = &[
-    ("/bookmarks", &["GET", "POST"]),
-    ("/bookmarks/{id}", &["DELETE", "GET", "PUT"]),
-    ("/bookmarks/{id}/raw_body", &["GET"]),
     ("/cli-auth", &["POST"]),
     ("/cli-auth/ci", &["POST"]),
     ("/cli-auth/poll", &["GET"]),
@@ -52,9 +49,6 @@ pub const LATER: &[(&str, &[&str])] = &[
     ("/metrics/transformations", &["GET"]),
     ("/notifications/webhooks", &["PUT"]),
     ("/organizations/current", &["GET", "PUT"]),
-    ("/organizations/current/api-keys", &["GET", "POST"]),
-    ("/organizations/current/api-keys/{id}", &["DELETE", "PUT"]),
-    ("/organizations/current/api-keys/{id}/roll", &["POST"]),
     ("/projects", &["GET", "POST"]),
     ("/projects/{id}", &["DELETE", "GET", "PUT"]),
     ("/projects/{id}/custom_domains", &["GET", "POST"]),

@@ -26,10 +26,10 @@ use super::{
     parameters::Parameters,
     profiles::Version,
     resources::{
-        Answer, Call, Route, attempts, bulk, connections, destinations, events, health, live, requests, resending,
-        sources,
+        Answer, Call, Route, access, attempts, bookmarks, bulk, connections, destinations, events, health, keys, live,
+        requests, resending, sources,
         stats::{self, About},
-        testing,
+        testing, views,
     },
 };
 use crate::{actors::GatewayHandle, ingress::Rejections, query::Query};
@@ -47,6 +47,10 @@ const TABLES: &[&[Route]] = &[
     requests::ROUTES,
     events::ROUTES,
     attempts::ROUTES,
+    views::ROUTES,
+    bookmarks::ROUTES,
+    keys::ROUTES,
+    access::ROUTES,
     openapi::ROUTES,
     stats::ROUTES,
     testing::ROUTES,
@@ -83,6 +87,8 @@ pub struct ApiState {
     pub tests: TestSender,
     /// What the process is.
     pub about: About,
+    /// Held by whoever changes views or bookmarks: what one looks at before it writes stays as it is until then.
+    pub desk: tokio::sync::Mutex<()>,
 }
 
 /// Sets up an app of the API's listener: every request comes here.

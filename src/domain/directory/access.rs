@@ -67,7 +67,7 @@ pub(super) fn decide(
     match change {
         AccessChange::CreateKey { id, label, hash, scope } => create(configuration, (id, label, hash, scope), now),
         AccessChange::LabelKey(id, label) => {
-            let label = free_text(&label, "label")?;
+            let label = free_text(&label, "label", NAME_CHARS_MAX)?;
             let current = changeable(configuration, id)?;
             Ok(if current.label == label { Vec::new() } else { vec![changed(current, |key| key.label = label)] })
         }
@@ -95,7 +95,7 @@ fn create(
     (id, label, hash, scope): (ApiKeyId, String, [u8; 32], Scope),
     now: Timestamp,
 ) -> Result<Vec<ConfigItem>, ConfigError> {
-    let label = free_text(&label, "label")?;
+    let label = free_text(&label, "label", NAME_CHARS_MAX)?;
     if configuration.api_keys.values().filter(|key| key.revoked_at.is_none()).count() >= KEYS_MAX {
         let message = format!("must be revoked first: there are {KEYS_MAX} keys, and no more at a time");
         return Err(invalid("another key".to_owned(), message));
@@ -146,18 +146,18 @@ fn previous<T>(value: T, delay_ms: u64, now: Timestamp) -> Result<Option<Previou
     Ok((delay_ms > 0).then(|| Previous { value, until: now.plus_ms(delay_ms) }))
 }
 
-/// Words that people read: anything but control characters, without spaces around.
+/// Words that people read, at most `chars_max` characters: anything but control characters, without spaces around.
 ///
 /// # Errors
 ///
 /// `Invalid`, naming the field.
-pub fn free_text(text: &str, field: &str) -> Result<String, ConfigError> {
+pub fn free_text(text: &str, field: &str, chars_max: usize) -> Result<String, ConfigError> {
     let text = text.trim();
     if text.is_empty() {
         return Err(invalid(field.to_owned(), "must not be empty"));
     }
-    if text.chars().count() > NAME_CHARS_MAX {
-        return Err(invalid(field.to_owned(), format!("must have at most {NAME_CHARS_MAX} characters")));
+    if text.chars().count() > chars_max {
+        return Err(invalid(field.to_owned(), format!("must have at most {chars_max} characters")));
     }
     match text.chars().find(|c| c.is_control()) {
         Some(c) => Err(invalid(field.to_owned(), format!("has {c:?} in it: leave control characters out"))),

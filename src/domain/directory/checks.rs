@@ -15,7 +15,11 @@ pub(super) fn required_name(given: Option<&str>, place: &str) -> Result<String, 
 }
 
 /// The API's pattern, `^[A-z0-9-_]+$`, whose `A-z` also takes the six signs between `Z` and `a`.
-pub(super) fn name(name: &str, field: &str) -> Result<(), ConfigError> {
+///
+/// # Errors
+///
+/// `Invalid`, naming the field.
+pub fn name(name: &str, field: &str) -> Result<(), ConfigError> {
     let allowed = |c: char| c.is_ascii_digit() || c == '-' || ('A'..='z').contains(&c);
     if name.is_empty() {
         return Err(invalid(field.to_owned(), "must not be empty"));

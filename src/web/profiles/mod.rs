@@ -3,14 +3,20 @@
 //! Every shape is made as [`v2025_07_01`] has it; [`v2024_03_01`] and [`v2026_09_01`] change in it what is different with
 //! them. So each thing is described once, and a version is the list of its differences.
 
+mod access;
 pub mod bulk;
+mod documents;
 mod v2024_03_01;
 pub mod v2025_07_01;
 mod v2026_09_01;
 
 use serde_json::{Value, json};
 
-pub use self::v2025_07_01::{ignored_event, raw_body};
+pub use self::{
+    access::{audit, key, organization_key, signing_secret, with_text},
+    documents::{bookmark, built_in_view, view},
+    v2025_07_01::{ignored_event, raw_body},
+};
 use super::error::{ApiError, quoted};
 use crate::{
     domain::{Configuration, Connection, Destination, Event, Request, Source, Timestamp},

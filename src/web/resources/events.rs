@@ -68,7 +68,7 @@ pub(super) const INCLUDE: [Param; 1] =
 /// What the hosted API's own pages send along.
 const PROGRESSIVE: [Param; 1] = [Param::new("progressive", Takes::Flag, "taken and of no effect")];
 /// The orders of events, the usual one first.
-const ORDERS: [&str; 2] = ["created_at", "last_attempt_at"];
+pub(super) const ORDERS: [&str; 2] = ["created_at", "last_attempt_at"];
 /// Parameters of a list of events.
 pub(super) const LIST: &[Param] = &joined::<31>(&[&EVENTS, &paging(&ORDERS), &INCLUDE, &PROGRESSIVE]);
 const HISTOGRAM: &[Param] = &joined::<25>(&[
@@ -103,7 +103,7 @@ pub(super) fn ok_events(call: &Call, asked: &EventsAsked, page: &Page<EventRow, 
     ok_models(pagination(order, &asked.page, page), models)
 }
 
-fn refuse_contents(parameters: &Parameters) -> Result<(), ApiError> {
+pub(super) fn refuse_contents(parameters: &Parameters) -> Result<(), ApiError> {
     let contents = ["search_term", "headers", "body", "parsed_query", "path"];
     match contents.into_iter().find(|name| parameters.has(name)) {
         Some(name) => Err(ApiError::not_implemented(format!("the parameter `{name}` is not available yet"))),

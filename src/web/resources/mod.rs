@@ -1,17 +1,21 @@
 //! The API's resources, one file each. A resource is a table of routes; `routes` puts the tables together.
 
+pub mod access;
 pub mod attempts;
+pub mod bookmarks;
 pub mod bulk;
 pub mod connections;
 pub mod destinations;
 pub mod events;
 pub mod health;
+pub mod keys;
 pub mod live;
 pub mod requests;
 pub mod resending;
 pub mod sources;
 pub mod stats;
 pub mod testing;
+pub mod views;
 
 use std::{str::FromStr, sync::Arc};
 
@@ -30,7 +34,11 @@ use super::{
 };
 use crate::{
     actors::{ActionError, Applied},
-    domain::{Configuration, Event, EventStatus, Scope, Timestamp, directory::Command, document::Author},
+    domain::{
+        Configuration, Event, EventStatus, Scope, Timestamp,
+        directory::{Command, ConfigError},
+        document::Author,
+    },
     query::{CursorKey, Page, PageQuery},
 };
 
@@ -405,20 +413,25 @@ pub fn ok_models(pagination: Value, models: Vec<Value>) -> HttpResponse {
 
 impl From<ActionError> for ApiError {
     fn from(error: ActionError) -> Self {
-        use crate::domain::directory::ConfigError;
         match error {
             ActionError::NotFound => Self::not_found("there is no such event, or it is no longer kept"),
             ActionError::Deleted => Self::gone("the event was deleted"),
             ActionError::NoMatch => Self::unprocessable(error.to_string()),
             ActionError::AlreadySettled { status } => settled(status),
             ActionError::SwitchedOff(_) => Self::unprocessable(error.to_string()),
-            ActionError::Config(error @ ConfigError::NotFound { .. }) => Self::not_found(error.to_string()),
-            ActionError::Config(error @ ConfigError::Gone { .. }) => Self::gone(error.to_string()),
-            ActionError::Config(error @ (ConfigError::Invalid { .. } | ConfigError::NameTaken { .. })) => {
-                Self::unprocessable(error.to_string())
-            }
+            ActionError::Config(error) => error.into(),
             ActionError::Store(error) => error.into(),
             ActionError::Busy => Self::unavailable("BUSY", "busy: try again in a moment"),
+        }
+    }
+}
+
+impl From<ConfigError> for ApiError {
+    fn from(error: ConfigError) -> Self {
+        match error {
+            ConfigError::NotFound { .. } => Self::not_found(error.to_string()),
+            ConfigError::Gone { .. } => Self::gone(error.to_string()),
+            ConfigError::Invalid { .. } | ConfigError::NameTaken { .. } => Self::unprocessable(error.to_string()),
         }
     }
 }

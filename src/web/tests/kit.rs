@@ -239,6 +239,7 @@ pub(super) fn api_with(store: Arc<dyn Store>, milestones: Milestones, rejections
         live,
         tests: TestSender::new(ingest, "x-hookgate-"),
         about: About { started_at: AT, retention_ms: 1, quota_bytes: None, settings: serde_json::json!({}) },
+        desk: tokio::sync::Mutex::default(),
     });
     serve(move |app| routes::configure(app, Data::clone(&state)))
 }

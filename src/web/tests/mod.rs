@@ -1,7 +1,9 @@
 //! Both listeners over real sockets, with the store in memory and a gateway that delivers over HTTP.
 
+mod access;
 mod api;
 mod bulk;
+mod documents;
 mod end_to_end;
 mod ingest;
 mod kit;

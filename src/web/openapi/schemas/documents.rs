@@ -11,11 +11,12 @@ pub(super) fn schemas() -> Vec<Named> {
     vec![
         ("View", view()),
         ("ViewPage", page_of("View")),
-        ("NewView", body().has("name", text_up_to(155)).has("filter", map_of(anything())).done()),
+        ("NewView", body().has("name", text_up_to(155)).may_or_null("filter", map_of(anything())).done()),
         ("ViewUpdate", body().may_or_null("name", text_up_to(155)).may_or_null("filter", map_of(anything())).done()),
         ("Bookmark", bookmark()),
         ("BookmarkPage", page_of("Bookmark")),
         ("NewBookmark", new_bookmark()),
+        ("BookmarkUpdate", bookmark_update()),
         ("Events", list(named("Event"))),
     ]
 }
@@ -52,7 +53,16 @@ fn new_bookmark() -> Shape {
     body()
         .has("event_data_id", text())
         .has("webhook_id", text())
-        .has("label", text())
+        .has("label", text_up_to(500))
+        .may_or_null("name", text_like("^[A-Za-z0-9_-]+$", 155))
+        .done()
+}
+
+fn bookmark_update() -> Shape {
+    body()
+        .may_or_null("event_data_id", text())
+        .may_or_null("webhook_id", text())
+        .may_or_null("label", text_up_to(500))
         .may_or_null("name", text_like("^[A-Za-z0-9_-]+$", 155))
         .done()
 }

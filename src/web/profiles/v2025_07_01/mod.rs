@@ -11,7 +11,7 @@ pub use self::{
     attempts::attempt,
     configuration::{connection, destination, source},
     events::{event, event_row},
-    requests::{ignored_event, raw_body, request, request_row, request_with_data},
+    requests::{arrived, ignored_event, raw_body, request, request_row, request_with_data},
 };
 use super::Context;
 use crate::domain::Timestamp;

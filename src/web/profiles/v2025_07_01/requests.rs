@@ -43,18 +43,22 @@ pub fn request_row(context: Context<'_>, row: &RequestRow) -> Value {
 #[must_use]
 pub fn request_with_data(context: Context<'_>, summary: &RequestSummary, of: Option<&Request>) -> Value {
     let mut shape = request(context, summary);
-    shape["data"] = of.map_or(Value::Null, |of| {
-        json!({
-            "method": of.method,
-            "path": of.path,
-            "query": of.query,
-            "parsed_query": parsed_query(of.query.as_deref().unwrap_or_default()),
-            "headers": headers(&of.headers),
-            "body": body(&of.body),
-            "is_large_payload": of.body_truncated,
-        })
-    });
+    shape["data"] = of.map_or(Value::Null, arrived);
     shape
+}
+
+/// What arrived.
+#[must_use]
+pub fn arrived(of: &Request) -> Value {
+    json!({
+        "method": of.method,
+        "path": of.path,
+        "query": of.query,
+        "parsed_query": parsed_query(of.query.as_deref().unwrap_or_default()),
+        "headers": headers(&of.headers),
+        "body": body(&of.body),
+        "is_large_payload": of.body_truncated,
+    })
 }
 
 /// A body as text; bytes that are not UTF-8 show as replacement characters.

@@ -37,7 +37,6 @@ impl EventStream {
     /// # Panics
     ///
     /// When there is no answer.
-    #[expect(clippy::result_large_err, reason = "a test shows it and ends")]
     pub fn open(client: &ApiClient, target: &str, last_seen: &str) -> Result<Self, Response> {
         let socket = TcpStream::connect(client.address).expect("the API takes connections");
         Self::open_on(socket, client, target, last_seen)
@@ -52,7 +51,6 @@ impl EventStream {
     /// # Panics
     ///
     /// When there is no answer.
-    #[expect(clippy::result_large_err, reason = "a test shows it and ends")]
     pub fn open_on(socket: TcpStream, client: &ApiClient, target: &str, last_seen: &str) -> Result<Self, Response> {
         let bearer = format!("Bearer {}", client.key);
         let mut headers = vec![("authorization", bearer.as_str()), ("accept", "text/event-stream")];

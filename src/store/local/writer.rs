@@ -403,22 +403,24 @@ impl WriterThread {
         }
         self.shared.applied(&overlay, committed.end, self.next_seq, self.last_at);
         drop(overlay);
-        self.note_changes();
         self.frame = frame;
         self.frame.clear();
+        self.tell(effects, offers);
+    }
+
+    /// Tells whoever waits for what is durable and shown: followers, connections, and those who asked for it.
+    fn tell(&mut self, mut effects: Vec<Effect>, offers: HashMap<ConnectionId, Vec<Offer>>) {
+        self.note_changes(&effects);
         for (connection, offers) in offers {
             self.shared.offer(connection, offers);
         }
         effects.drain(..).for_each(Effect::answer);
         self.effects = effects;
     }
-}
 
-impl WriterThread {
-    /// Tells who follows, if anybody does.
-    fn note_changes(&self) {
+    fn note_changes(&self, effects: &[Effect]) {
         let Some(mut noting) = self.shared.changes.noting() else { return };
-        for effect in &self.effects {
+        for effect in effects {
             match effect {
                 Effect::Accepted { job, first_seq, .. } => {
                     for (seq, Route { connection_id, .. }) in (*first_seq..).zip(&job.routes) {

@@ -8,13 +8,16 @@ use crate::{
     web::profiles::{self, Context, Version},
 };
 
+/// A shape in each of the versions that were asked for.
+type Made = Vec<(Version, Arc<str>)>;
+
 /// See the [module's documentation](self).
 pub(super) struct Shapes<'a> {
     query: &'a Query,
     configuration: &'a Configuration,
     ingress_url: &'a str,
     /// By event and number of the attempt, 0 for the event itself.
-    made: HashMap<(Seq, u32), Vec<(Version, Arc<str>)>>,
+    made: HashMap<(Seq, u32), Made>,
 }
 
 impl<'a> Shapes<'a> {

@@ -134,8 +134,11 @@ async fn answer(request: &HttpRequest, payload: &mut Payload, state: &Data<ApiSt
 fn find(version: Version, method: &str, path: &str) -> Result<(&'static Route, String), ApiError> {
     let mut allowed: Vec<&str> = Vec::new();
     let mut elsewhere = false;
+    // A path that is written out in a table is that one alone, and no id in a wider one.
+    let is_written_out = all().any(|route| route.path == path) || LATER.iter().any(|(later, _)| *later == path);
+    let fits = |pattern: &str| matched(pattern, path).filter(|_| !is_written_out || pattern == path);
     for route in all() {
-        if let Some(id) = matched(route.path, path) {
+        if let Some(id) = fits(route.path) {
             if !route.versions.have(version) {
                 elsewhere = true;
                 continue;
@@ -147,7 +150,7 @@ fn find(version: Version, method: &str, path: &str) -> Result<(&'static Route, S
         }
     }
     for (later, methods) in LATER {
-        if matched(later, path).is_some() {
+        if fits(later).is_some() {
             if version.profile < later::since(later) {
                 elsewhere = true;
                 continue;

@@ -80,7 +80,7 @@ function isA(type, value) {
 test("what is made is answered as it is described", async () => {
   const source = await checked("POST", "/sources", { body: { name: "shop", config: { custom_response: { content_type: "json", body: "{}" } } } });
   const target = await checked("POST", "/destinations", { body: { name: "api", config: { url: `${destination.url}/api` } } });
-  await checked("POST", "/destinations", { body: { name: "mock", type: "MOCK_API" } });
+  await checked("POST", "/destinations", { body: { name: "another-mock", type: "MOCK_API" } });
   await checked("POST", "/destinations", { body: { name: "terminal", type: "CLI" } });
   const rules = [{ type: "retry", strategy: "linear", interval: 60_000, count: 1, response_status_codes: ["500-599"] }];
   const connection = await checked("POST", "/connections", { body: { name: "c", source_id: source.id, destination_id: target.id, rules } });
@@ -126,6 +126,18 @@ test("every path that only looks answers what it describes", async () => {
   }
 });
 
+test("only what is described as open is answered without a key", async () => {
+  for (const [template, operations] of Object.entries(document.paths)) {
+    for (const [method, operation] of Object.entries(operations)) {
+      const isOpen = operation.security.some((requirement) => Object.keys(requirement).length === 0);
+      const answer = await fetch(gateway.api + template.replaceAll(/\{\w+\}/g, "x_1"), { method: method.toUpperCase() });
+      await answer.body?.cancel();
+      assert.equal(answer.status === 401, !isOpen, `${method} ${template}: ${answer.status}`);
+      if (!isOpen) assert.match(answer.headers.get("www-authenticate"), /^Bearer/);
+    }
+  }
+});
+
 test("live paths answer a stream", async () => {
   for (const template of ["/events/live", "/attempts/live"]) {
     assert.ok(document.paths[template]?.get.responses[200].content["text/event-stream"], template);
@@ -140,5 +152,5 @@ test("a browser gets a page that loads nothing", async () => {
   assert.match(headers.get("content-type"), /^text\/html/);
   assert.match(headers.get("content-security-policy"), /^default-src 'none'; style-src 'sha256-[^']+'; script-src 'sha256-[^']+'/);
   assert.doesNotMatch(body, /\b(?:src|srcset)=|https?:\/\/|@import|url\(/);
-  for (const template of Object.keys(document.paths)) assert.ok(body.includes(`<code>${template}</code>`), template);
+  for (const template of Object.keys(document.paths)) assert.ok(body.includes(`<code>${template.replace("{other_id}", "{id}")}</code>`), template);
 });

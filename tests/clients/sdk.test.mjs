@@ -249,7 +249,7 @@ test("an event is retried and muted", async () => {
   destination.answers.set("/retried", 500);
   await send(connection.source.url, { n: 1 });
   const [failed] = await settled(connection, 1);
-  assert.deepEqual([failed.status, failed.responseStatus, failed.errorCode], ["FAILED", 500, "BAD_RESPONSE"]);
+  assert.deepEqual([failed.status, failed.responseStatus], ["FAILED", 500]);
 
   destination.answers.delete("/retried");
   const retried = await sdk.event.retry(failed.id);

@@ -1,7 +1,7 @@
 //! Operations over everything that a filter finds.
 
 use super::{
-    super::words::{Shape, answer, anything, body, count, flag, map_of, number, or_null, text, time},
+    super::words::{Shape, answer, anything, body, count, flag, map_of, nothing, number, or_null, text, time, word},
     Named, page_of,
 };
 
@@ -10,36 +10,47 @@ pub(super) fn schemas() -> Vec<Named> {
         ("BatchOperation", operation()),
         ("BatchOperationPage", page_of("BatchOperation")),
         ("BatchPlan", plan()),
-        ("NewBatchOperation", body().may_or_null("query", map_of(anything())).done()),
+        ("NewBatchOperation", new_operation()),
     ]
 }
 
+fn new_operation() -> Shape {
+    body()
+        .about("`query` has the filters of the list that is gone over; all of it without one.")
+        .may_or_null("query", map_of(anything()))
+        .may("target", nothing())
+        .done()
+}
+
 fn operation() -> Shape {
+    let kinds = ["events_retry", "events_cancel", "requests_retry", "requests_replay", "ignored_events_retry"];
     answer()
-        .about("A job that survives restarts: it goes through what the filter finds, below the rate of live traffic.")
+        .about("A job that survives restarts: it goes through what the query picked, below the rate of live traffic.")
         .has("id", text())
         .has("team_id", or_null(text()))
-        .has("type", text())
-        .has("query", anything())
+        .has("type", word(kinds))
+        .has("query", map_of(anything()))
         .has("created_at", time())
         .has("updated_at", time())
         .has_or_null(["cancelled_at", "completed_at"], time)
-        .has_or_null(
-            ["estimated_batch", "estimated_count", "processed_batch", "completed_count", "failed_count"],
-            count,
-        )
+        .has("estimated_batch", count())
+        .has("estimated_count", count())
+        .has("processed_batch", count())
+        .has("completed_count", count())
+        .has("failed_count", count())
         .has("in_progress", flag())
-        .has("progress", or_null(number()))
+        .has("progress", number())
         .has("number", or_null(number()))
         .done()
 }
 
 fn plan() -> Shape {
     answer()
-        .has_or_null(["estimated_batch", "estimated_count"], count)
-        .has("progress", or_null(number()))
-        .may("complete", flag())
-        .may("oldest_at", or_null(time()))
-        .may("newest_at", or_null(time()))
+        .about("What an operation would find now; `complete` is false when not everything could be looked at in time.")
+        .has("estimated_batch", count())
+        .has("estimated_count", count())
+        .has("progress", number())
+        .has("complete", flag())
+        .has_or_null(["oldest_at", "newest_at"], time)
         .done()
 }

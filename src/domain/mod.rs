@@ -13,6 +13,7 @@ pub mod document;
 pub mod error_code;
 pub mod event;
 pub mod id;
+pub mod matching;
 pub mod queue;
 pub mod request;
 pub mod retry_after;

@@ -3,11 +3,13 @@
 //! Reads of the store block, so each runs on a blocking thread. Never changes anything.
 
 pub mod bulk;
+pub mod content;
 pub mod documents;
 pub mod events;
 pub mod feed;
 pub mod histogram;
 pub mod requests;
+pub mod search;
 pub mod stats;
 
 use std::sync::Arc;

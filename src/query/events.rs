@@ -4,7 +4,13 @@ use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use super::{CursorKey, Page, PageQuery, Query, Start, cursor_bytes, page_of, with_keys};
+use super::{
+    CursorKey, Page, PageQuery, Query, Start,
+    content::{Content, Verdict},
+    cursor_bytes, page_of,
+    search::{Found, Rows, Searched, page_of_search, search},
+    with_keys,
+};
 pub use crate::store::{EventFilter, EventKey, EventOrder};
 use crate::{
     domain::{Event, EventId, Request, RequestId, Timestamp},
@@ -82,9 +88,14 @@ pub struct EventsAsked {
     pub order: EventOrder,
     /// Which page.
     pub page: PageQuery<EventPlace>,
+    /// Only those whose request is like this.
+    pub content: Option<Arc<Content>>,
     /// With what arrived.
     pub with_data: bool,
 }
+
+/// A page of events, and how far the search for it came where one was needed.
+pub type EventsFound = (Page<EventRow, EventPlace>, Option<Searched>);
 
 /// An event, and what arrived where that was asked for; an error when its bytes are damaged, erased or gone.
 #[derive(Debug, Clone)]
@@ -101,25 +112,35 @@ impl Query {
     /// # Errors
     ///
     /// As [`Store::events`].
-    pub async fn events(&self, asked: EventsAsked) -> Result<Page<EventRow, EventPlace>, StoreError> {
-        let EventsAsked { filter, order, page, with_data } = asked;
-        if page.limit == 0 {
-            return Ok(Page { items: vec![], next: None, prev: None });
+    pub async fn events(&self, asked: EventsAsked) -> Result<EventsFound, StoreError> {
+        if asked.page.limit == 0 {
+            return Ok((Page { items: vec![], next: None, prev: None }, None));
         }
-        let now = self.now();
+        let (now, clock) = (self.now(), Arc::clone(&self.clock));
         self.blocking(move |store| {
-            let (backwards, after) = match page.start {
-                Start::First => (false, None),
-                Start::After(place) => (false, Some(place.key)),
-                Start::Before(place) => (true, Some(place.key)),
+            let EventsAsked { filter, order, page, content, with_data } = asked;
+            let descending = page.descending != matches!(page.start, Start::Before(_));
+            let mut stretch = EventRows { store, filter: &filter, order, descending, now, last: None };
+            if let Some(content) = content {
+                let outcome = search(&mut stretch, &page, &content, clock.as_ref(), DATA_BYTES_MAX)?;
+                let row = |(kept, data): Found<KeptEvent>| EventRow {
+                    event: kept.event,
+                    data: with_data.then_some(Ok(data)),
+                };
+                let place = |kept: &KeptEvent| EventPlace::of(order, &kept.event);
+                let (page, searched) = page_of_search(outcome, page.start, place, row);
+                return Ok((page, Some(searched)));
+            }
+            let after = match page.start {
+                Start::First => None,
+                Start::After(place) | Start::Before(place) => Some(place),
             };
-            let descending = page.descending != backwards;
-            let found = store.events(&filter, &PageRequest { order, descending, after, limit: page.limit }, now)?;
-            let (mut rows, cut) = rows(store, found.events, with_data)?;
-            if backwards {
+            let (found, more) = stretch.behind(after, page.limit)?;
+            let (mut rows, cut) = if with_data { stretch.with_data(found)? } else { (bare(found), false) };
+            if matches!(page.start, Start::Before(_)) {
                 rows.reverse();
             }
-            Ok(with_keys(rows, |row| EventPlace::of(order, &row.event), page.start, found.more || cut))
+            Ok((with_keys(rows, |row| EventPlace::of(order, &row.event), page.start, more || cut), None))
         })
         .await
     }
@@ -129,10 +150,10 @@ impl Query {
     /// # Errors
     ///
     /// As [`Store::request_by_id`].
-    pub async fn events_of(&self, id: RequestId, asked: EventsAsked) -> Result<Page<EventRow, EventPlace>, StoreError> {
-        let EventsAsked { filter, order, page, with_data } = asked;
+    pub async fn events_of(&self, id: RequestId, asked: EventsAsked) -> Result<EventsFound, StoreError> {
         let now = self.now();
         self.blocking(move |store| {
+            let EventsAsked { filter, order, page, content, with_data } = asked;
             let configuration = store.configuration();
             let mut events = match store.events_of(id) {
                 // It may be there all the same, and have become none.
@@ -140,14 +161,22 @@ impl Query {
                 found => found?,
             };
             events.retain(|event| filter.matches(event, configuration.standing(event.connection_id), now));
-            let page = page_of(events, |event| EventPlace::of(order, event), page);
             // They have their data in common.
-            let data = match page.items.first() {
-                Some(event) if with_data => Some(data_of(store, &store.event(event.id())?)?),
+            let data = match events.first() {
+                Some(event) if with_data || content.is_some() => Some(data_of(store, &store.event(event.id())?)?),
                 _ => None,
             };
+            let mut searched = None;
+            if let (Some(content), Some(data)) = (content, &data) {
+                let verdict = data.as_ref().map_or(Verdict::NotSearched, |request| content.judge(request));
+                let not_searched = if verdict == Verdict::NotSearched { events.len() } else { 0 };
+                searched = Some(Searched { complete: true, rows: events.len(), not_searched });
+                events.retain(|_| verdict == Verdict::Matches);
+            }
+            let page = page_of(events, |event| EventPlace::of(order, event), page);
+            let data = data.filter(|_| with_data);
             let items = page.items.into_iter().map(|event| EventRow { event, data: data.clone() }).collect();
-            Ok(Page { items, next: page.next, prev: page.prev })
+            Ok((Page { items, next: page.next, prev: page.prev }, searched))
         })
         .await
     }
@@ -177,32 +206,66 @@ impl Query {
     }
 }
 
-/// Adds what arrived; answers also whether the page was cut short for that.
-fn rows(store: &dyn Store, found: Vec<KeptEvent>, with_data: bool) -> Result<(Vec<EventRow>, bool), StoreError> {
-    let mut rows: Vec<EventRow> = Vec::with_capacity(found.len());
-    let (mut bytes, mut last) = (0, None::<(PayloadRef, Result<Arc<Request>, StoreError>)>);
-    for kept in found {
-        if !with_data {
-            rows.push(EventRow { event: kept.event, data: None });
-            continue;
+/// The events of a filter, in one direction.
+struct EventRows<'a> {
+    store: &'a dyn Store,
+    filter: &'a EventFilter,
+    order: EventOrder,
+    descending: bool,
+    now: Timestamp,
+    /// What was read last: events of one request follow each other.
+    last: Option<(PayloadRef, Data)>,
+}
+
+/// What arrived, or why it cannot be shown.
+type Data = Result<Arc<Request>, StoreError>;
+
+impl EventRows<'_> {
+    /// Adds what arrived; answers also whether the page was cut short for that.
+    fn with_data(&mut self, found: Vec<KeptEvent>) -> Result<(Vec<EventRow>, bool), StoreError> {
+        let (mut rows, mut bytes) = (Vec::with_capacity(found.len()), 0);
+        for kept in found {
+            let data = self.data(&kept)?;
+            bytes += data.as_ref().map_or(0, |request| request.body.len());
+            if bytes > DATA_BYTES_MAX && !rows.is_empty() {
+                return Ok((rows, true));
+            }
+            rows.push(EventRow { event: kept.event, data: Some(data) });
         }
-        // Events of one request follow each other.
-        let data = match last {
-            Some((at, ref data)) if at == kept.payload_ref => data.clone(),
-            _ => data_of(store, &kept)?,
-        };
-        bytes += data.as_ref().map_or(0, |request| request.body.len());
-        if bytes > DATA_BYTES_MAX && !rows.is_empty() {
-            return Ok((rows, true));
-        }
-        last = Some((kept.payload_ref, data.clone()));
-        rows.push(EventRow { event: kept.event, data: Some(data) });
+        Ok((rows, false))
     }
-    Ok((rows, false))
+}
+
+impl Rows for EventRows<'_> {
+    type Row = KeptEvent;
+    type Key = EventPlace;
+
+    fn behind(&mut self, after: Option<EventPlace>, limit: usize) -> Result<(Vec<KeptEvent>, bool), StoreError> {
+        let Self { order, descending, .. } = *self;
+        let page = PageRequest { order, descending, after: after.map(|place| place.key), limit };
+        self.store.events(self.filter, &page, self.now).map(|found| (found.events, found.more))
+    }
+
+    fn key(&self, kept: &KeptEvent) -> EventPlace {
+        EventPlace::of(self.order, &kept.event)
+    }
+
+    fn data(&mut self, kept: &KeptEvent) -> Result<Data, StoreError> {
+        if let Some((_, data)) = self.last.as_ref().filter(|(at, _)| *at == kept.payload_ref) {
+            return Ok(data.clone());
+        }
+        let data = data_of(self.store, kept)?;
+        self.last = Some((kept.payload_ref, data.clone()));
+        Ok(data)
+    }
+}
+
+fn bare(found: Vec<KeptEvent>) -> Vec<EventRow> {
+    found.into_iter().map(|kept| EventRow { event: kept.event, data: None }).collect()
 }
 
 /// What arrived; the inner error says why it cannot be shown, the outer one that nothing can be read now.
-pub(super) fn data_of(store: &dyn Store, kept: &KeptEvent) -> Result<Result<Arc<Request>, StoreError>, StoreError> {
+fn data_of(store: &dyn Store, kept: &KeptEvent) -> Result<Data, StoreError> {
     let mut found = store.request(kept.payload_ref);
     // Retention may have moved it between the two readings.
     if found == Err(StoreError::NotFound) {

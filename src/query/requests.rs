@@ -5,9 +5,13 @@ use std::sync::Arc;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{
-    CursorKey, Page, PageQuery, Query, Start, cursor_bytes,
+    CursorKey, Page, PageQuery, Query, Start,
+    content::Content,
+    cursor_bytes,
     events::{DATA_BYTES_MAX, readable},
-    page_of, with_keys,
+    page_of,
+    search::{Found, Rows, Searched, page_of_search, search},
+    with_keys,
 };
 pub use crate::store::{KeptRequest, RequestContent, RequestFilter, RequestSummary};
 use crate::{
@@ -17,6 +21,22 @@ use crate::{
 
 /// The order of requests: that of their commit.
 pub type RequestKey = PayloadRef;
+
+/// Which requests, and how.
+#[derive(Debug, Clone)]
+pub struct RequestsAsked {
+    /// Which.
+    pub filter: RequestFilter,
+    /// Which page.
+    pub page: PageQuery<RequestKey>,
+    /// Only those that are like this.
+    pub content: Option<Arc<Content>>,
+    /// With what arrived.
+    pub with_data: bool,
+}
+
+/// A page of requests, and how far the search for it came where one was needed.
+pub type RequestsFound = (Page<RequestRow, RequestKey>, Option<Searched>);
 
 /// A request, and what arrived where that was asked for; an error when its bytes are damaged, erased or gone.
 #[derive(Debug, Clone)]
@@ -79,38 +99,39 @@ impl CursorKey for IgnoredKey {
 }
 
 impl Query {
-    /// A page of requests, with what arrived where that is asked for.
+    /// A page of requests.
     ///
     /// # Errors
     ///
     /// As [`Store::requests`].
-    pub async fn requests(
-        &self,
-        filter: RequestFilter,
-        page: PageQuery<RequestKey>,
-        with_data: bool,
-    ) -> Result<Page<RequestRow, RequestKey>, StoreError> {
-        if page.limit == 0 {
-            return Ok(Page { items: vec![], next: None, prev: None });
+    pub async fn requests(&self, asked: RequestsAsked) -> Result<RequestsFound, StoreError> {
+        if asked.page.limit == 0 {
+            return Ok((Page { items: vec![], next: None, prev: None }, None));
         }
+        let clock = Arc::clone(&self.clock);
         self.blocking(move |store| {
-            let (backwards, after) = match page.start {
-                Start::First => (false, None),
-                Start::After(key) => (false, Some(key)),
-                Start::Before(key) => (true, Some(key)),
-            };
-            let stretch = RequestStretch { descending: page.descending != backwards, after, limit: page.limit };
-            let mut found = store.requests(&filter, &stretch)?;
-            if any_retried(store)? {
-                for summary in &mut found.requests {
-                    count_later_events(store, summary)?;
-                }
+            let RequestsAsked { filter, page, content, with_data } = asked;
+            let descending = page.descending != matches!(page.start, Start::Before(_));
+            let mut stretch = RequestRows { store, filter: &filter, descending };
+            if let Some(content) = content {
+                let outcome = search(&mut stretch, &page, &content, clock.as_ref(), DATA_BYTES_MAX)?;
+                let row = |(summary, data): Found<RequestSummary>| RequestRow {
+                    summary,
+                    data: with_data.then_some(Ok(data)),
+                };
+                let (page, searched) = page_of_search(outcome, page.start, |summary| summary.payload_ref, row);
+                return Ok((page, Some(searched)));
             }
-            let (mut rows, cut) = rows(store, found.requests, with_data)?;
-            if backwards {
+            let after = match page.start {
+                Start::First => None,
+                Start::After(key) | Start::Before(key) => Some(key),
+            };
+            let (found, more) = stretch.behind(after, page.limit)?;
+            let (mut rows, cut) = stretch.rows(found, with_data)?;
+            if matches!(page.start, Start::Before(_)) {
                 rows.reverse();
             }
-            Ok(with_keys(rows, |row| row.summary.payload_ref, page.start, found.more || cut))
+            Ok((with_keys(rows, |row| row.summary.payload_ref, page.start, more || cut), None))
         })
         .await
     }
@@ -177,20 +198,53 @@ fn count_later_events(store: &dyn Store, summary: &mut RequestSummary) -> Result
     }
 }
 
-/// Adds what arrived; answers also whether the page was cut short for that.
-fn rows(store: &dyn Store, found: Vec<RequestSummary>, with_data: bool) -> Result<(Vec<RequestRow>, bool), StoreError> {
-    let (mut rows, mut bytes) = (Vec::with_capacity(found.len()), 0);
-    for summary in found {
-        let data = with_data.then(|| readable(store.request(summary.payload_ref).map(Arc::new))).transpose()?;
-        if let Some(Ok(request)) = &data {
-            bytes += request.body.len();
+/// The requests of a filter, in one direction.
+struct RequestRows<'a> {
+    store: &'a dyn Store,
+    filter: &'a RequestFilter,
+    descending: bool,
+}
+
+impl RequestRows<'_> {
+    /// Adds what arrived where it is asked for; answers also whether the page was cut short for that.
+    fn rows(&mut self, found: Vec<RequestSummary>, with_data: bool) -> Result<(Vec<RequestRow>, bool), StoreError> {
+        let (mut rows, mut bytes) = (Vec::with_capacity(found.len()), 0);
+        for summary in found {
+            let data = if with_data { Some(self.data(&summary)?) } else { None };
+            if let Some(Ok(request)) = &data {
+                bytes += request.body.len();
+            }
+            if bytes > DATA_BYTES_MAX && !rows.is_empty() {
+                return Ok((rows, true));
+            }
+            rows.push(RequestRow { summary, data });
         }
-        if bytes > DATA_BYTES_MAX && !rows.is_empty() {
-            return Ok((rows, true));
-        }
-        rows.push(RequestRow { summary, data });
+        Ok((rows, false))
     }
-    Ok((rows, false))
+}
+
+impl Rows for RequestRows<'_> {
+    type Row = RequestSummary;
+    type Key = RequestKey;
+
+    fn behind(&mut self, after: Option<RequestKey>, limit: usize) -> Result<(Vec<RequestSummary>, bool), StoreError> {
+        let stretch = RequestStretch { descending: self.descending, after, limit };
+        let mut found = self.store.requests(self.filter, &stretch)?;
+        if any_retried(self.store)? {
+            for summary in &mut found.requests {
+                count_later_events(self.store, summary)?;
+            }
+        }
+        Ok((found.requests, found.more))
+    }
+
+    fn key(&self, summary: &RequestSummary) -> RequestKey {
+        summary.payload_ref
+    }
+
+    fn data(&mut self, summary: &RequestSummary) -> Result<Result<Arc<Request>, StoreError>, StoreError> {
+        readable(self.store.request(summary.payload_ref).map(Arc::new))
+    }
 }
 
 fn ignored_events(store: &dyn Store, id: RequestId) -> Result<Vec<IgnoredEvent>, StoreError> {

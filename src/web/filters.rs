@@ -4,6 +4,7 @@
 //! A value that the API has and that nothing here can have (a session's events, an issue) is answered truthfully: by nothing.
 
 mod attempts;
+mod content;
 mod events;
 mod requests;
 
@@ -11,6 +12,7 @@ use std::str::FromStr;
 
 pub use self::{
     attempts::{ATTEMPTS, any_attempt_filter, attempt_filter},
+    content::{content, refuse_content},
     events::{EVENTS, event_filter},
     requests::{REQUESTS, request_filter},
 };

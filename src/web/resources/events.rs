@@ -3,17 +3,16 @@
 use actix_web::HttpResponse;
 use serde_json::{Value, json};
 
-use super::{Answer, Call, Param, Route, Takes, joined, ok, ok_deleted, ok_models, pagination, undeleted};
+use super::{Answer, Call, Param, Route, Takes, joined, ok, ok_deleted, ok_models, pagination, undeleted, with_search};
 use crate::{
     domain::{Event, EventId, delivery::Asked},
     query::{
-        Page,
-        events::{EventOrder, EventPlace, EventRow, EventsAsked},
+        events::{EventOrder, EventPlace, EventRow, EventsAsked, EventsFound},
         histogram::{BUCKETS_MAX, Granularity, HistogramError},
     },
     web::{
         error::{ApiError, quoted},
-        filters::{EVENTS, event_filter},
+        filters::{EVENTS, content, event_filter, refuse_content},
         parameters::{Parameters, paging},
         profiles::{self as shapes, Profile},
     },
@@ -78,21 +77,26 @@ const HISTOGRAM: &[Param] = &joined::<25>(&[
 
 async fn list(call: Call) -> Answer {
     let asked = read_list(&call.parameters)?;
-    let page = call.state.query.events(asked.clone()).await?;
-    Ok(ok_events(&call, &asked, &page))
+    let found = call.state.query.events(asked.clone()).await?;
+    Ok(ok_events(&call, &asked, &found))
 }
 
 /// Reads what a list of events is asked for.
 pub(super) fn read_list(parameters: &Parameters) -> Result<EventsAsked, ApiError> {
-    refuse_contents(parameters)?;
     parameters.flag("progressive")?;
     let (order, page) = parameters.page_in::<EventPlace>(&ORDERS)?;
     let order = [EventOrder::Created, EventOrder::LastAttempt][order];
-    Ok(EventsAsked { filter: event_filter(parameters)?, order, page, with_data: parameters.includes("data")? })
+    Ok(EventsAsked {
+        filter: event_filter(parameters)?,
+        order,
+        page,
+        content: content(parameters)?,
+        with_data: parameters.includes("data")?,
+    })
 }
 
 /// 200 with a page of events.
-pub(super) fn ok_events(call: &Call, asked: &EventsAsked, page: &Page<EventRow, EventPlace>) -> HttpResponse {
+pub(super) fn ok_events(call: &Call, asked: &EventsAsked, (page, searched): &EventsFound) -> HttpResponse {
     let configuration = call.configuration();
     let context = call.context(&configuration);
     let models = page.items.iter().map(|row| shapes::event_row(context, row)).collect();
@@ -100,25 +104,17 @@ pub(super) fn ok_events(call: &Call, asked: &EventsAsked, page: &Page<EventRow, 
         EventOrder::Created => ORDERS[0],
         EventOrder::LastAttempt => ORDERS[1],
     };
-    ok_models(pagination(order, &asked.page, page), models)
-}
-
-pub(super) fn refuse_contents(parameters: &Parameters) -> Result<(), ApiError> {
-    let contents = ["search_term", "headers", "body", "parsed_query", "path"];
-    match contents.into_iter().find(|name| parameters.has(name)) {
-        Some(name) => Err(ApiError::not_implemented(format!("the parameter `{name}` is not available yet"))),
-        None => Ok(()),
-    }
+    ok_models(with_search(pagination(order, &asked.page, page), searched.as_ref()), models)
 }
 
 async fn count(call: Call) -> Answer {
-    refuse_contents(&call.parameters)?;
+    refuse_content(&call.parameters)?;
     let count = call.state.query.count_events(event_filter(&call.parameters)?).await?;
     Ok(ok(&json!({ "count": count })))
 }
 
 async fn histogram(call: Call) -> Answer {
-    refuse_contents(&call.parameters)?;
+    refuse_content(&call.parameters)?;
     let filter = event_filter(&call.parameters)?;
     let granularity = read_granularity(&call.parameters)?;
     let found = call.state.query.histogram(filter, granularity).await;

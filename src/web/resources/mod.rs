@@ -39,7 +39,7 @@ use crate::{
         directory::{Command, ConfigError},
         document::Author,
     },
-    query::{CursorKey, Page, PageQuery},
+    query::{CursorKey, Page, PageQuery, search::Searched},
 };
 
 /// What a handler answers.
@@ -401,6 +401,17 @@ pub fn pagination<T, K: CursorKey>(order_by: &str, asked: &PageQuery<K>, page: &
         if let Some(key) = key {
             pagination[name] = json!(key.encode());
         }
+    }
+    pagination
+}
+
+/// Says of a page that was searched for how far the search came: a page that is not complete goes on at `next`.
+#[must_use]
+pub fn with_search(mut pagination: Value, searched: Option<&Searched>) -> Value {
+    if let Some(searched) = searched {
+        pagination["complete"] = json!(searched.complete);
+        pagination["searched"] = json!(searched.rows);
+        pagination["not_searched"] = json!(searched.not_searched);
     }
     pagination
 }

@@ -7,18 +7,18 @@ use serde_json::json;
 use super::{
     Answer, Call, Param, Route, Takes,
     events::{self, INCLUDE},
-    joined, ok, ok_page,
+    joined, ok, ok_models, ok_page, pagination, with_search,
 };
 use crate::{
     domain::{IgnoredEventId, Request, RequestId},
     query::{
         PageQuery, StoreError,
-        requests::{IgnoredKey, KeptRequest, RequestKey},
+        requests::{IgnoredKey, KeptRequest, RequestsAsked},
     },
     web::{
         error::ApiError,
-        filters::{REQUESTS, read_id, request_filter},
-        parameters::{PAGING, Parameters},
+        filters::{REQUESTS, content, read_id, refuse_content, request_filter},
+        parameters::PAGING,
         profiles as shapes,
     },
 };
@@ -57,26 +57,22 @@ const LIST: &[Param] =
 const IGNORED: &[Param] = &joined::<6>(&[&[Param::new("id", Takes::Texts, "any of these ignored events")], &PAGING]);
 
 async fn list(call: Call) -> Answer {
-    refuse_contents(&call.parameters)?;
     call.parameters.flag("progressive")?;
-    let with_data = call.parameters.includes("data")?;
-    let asked: PageQuery<RequestKey> = call.parameters.page()?;
-    let page = call.state.query.requests(request_filter(&call.parameters)?, asked, with_data).await?;
+    let asked = RequestsAsked {
+        filter: request_filter(&call.parameters)?,
+        page: call.parameters.page()?,
+        content: content(&call.parameters)?,
+        with_data: call.parameters.includes("data")?,
+    };
+    let (page, searched) = call.state.query.requests(asked.clone()).await?;
     let configuration = call.configuration();
     let context = call.context(&configuration);
-    Ok(ok_page(&asked, &page, |row| shapes::request_row(context, row)))
-}
-
-fn refuse_contents(parameters: &Parameters) -> Result<(), ApiError> {
-    let contents = ["search_term", "headers", "body", "parsed_query", "path"];
-    match contents.into_iter().find(|name| parameters.has(name)) {
-        Some(name) => Err(ApiError::not_implemented(format!("the parameter `{name}` is not available yet"))),
-        None => Ok(()),
-    }
+    let models = page.items.iter().map(|row| shapes::request_row(context, row)).collect();
+    Ok(ok_models(with_search(pagination("created_at", &asked.page, &page), searched.as_ref()), models))
 }
 
 async fn count(call: Call) -> Answer {
-    refuse_contents(&call.parameters)?;
+    refuse_content(&call.parameters)?;
     let count = call.state.query.count_requests(request_filter(&call.parameters)?).await?;
     Ok(ok(&json!({ "count": count })))
 }

@@ -11,6 +11,7 @@ pub mod histogram;
 pub mod requests;
 pub mod search;
 pub mod stats;
+pub mod why;
 
 use std::sync::Arc;
 

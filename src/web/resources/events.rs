@@ -43,16 +43,13 @@ pub const ROUTES: &[Route] = &[
         .answers("RawBody"),
     Route::new("POST", "/events/{id}/retry", |call| Box::pin(retry(call)))
         .about("Sends an event once more, whatever its status.")
-        .takes("Nothing")
         .answers("Event"),
     Route::new("PUT", "/events/{id}/cancel", |call| Box::pin(cancel(call)))
         .since(Profile::V2025_07_01)
         .about("Gives up an event that is not settled yet.")
-        .takes("Nothing")
         .answers("Event"),
     Route::new("PUT", "/events/{id}/mute", |call| Box::pin(cancel(call)))
         .about("The same as cancelling.")
-        .takes("Nothing")
         .answers("Event"),
     Route::new("DELETE", "/events/{id}", |call| Box::pin(delete(call)))
         .ours()

@@ -16,6 +16,7 @@ pub mod sources;
 pub mod stats;
 pub mod testing;
 pub mod views;
+mod why;
 
 use std::{str::FromStr, sync::Arc};
 

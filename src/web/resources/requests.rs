@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{
     Answer, Call, Param, Route, Takes,
     events::{self, INCLUDE},
-    joined, ok, ok_models, ok_page, pagination, with_search,
+    joined, ok, ok_models, ok_page, pagination, why, with_search,
 };
 use crate::{
     domain::{IgnoredEventId, Request, RequestId},
@@ -41,6 +41,10 @@ pub const ROUTES: &[Route] = &[
     Route::new("GET", "/requests/{id}/raw_body", |call| Box::pin(raw_body(call)))
         .about("The body of a request as text.")
         .answers("RawBody"),
+    Route::new("GET", "/requests/{id}/why", |call| Box::pin(why::why(call)))
+        .ours()
+        .about("What became of a request on each connection, and what can be done about it.")
+        .answers("RequestWhy"),
     Route::new("GET", "/requests/{id}/events", |call| Box::pin(events_of(call)))
         .about("The events of a request.")
         .query(events::LIST)

@@ -23,6 +23,15 @@ pub(super) fn schemas() -> Vec<Named> {
         ("AttemptTrigger", word(TRIGGERS.map(AttemptTrigger::as_str))),
         ("Event", event(answer()).done()),
         ("EventPage", page_of("Event")),
+        (
+            "Histogram",
+            answer()
+                .about("Events by when they were created: every bucket from the first to the last, empty ones too.")
+                .has("granularity", text())
+                .has("buckets", list(named("HistogramBucket")))
+                .done(),
+        ),
+        ("HistogramBucket", answer().has("time_bucket", time()).has("count", count()).done()),
         ("EventData", event_data()),
         ("Attempt", attempt()),
         ("AttemptPage", page_of("Attempt")),

@@ -50,27 +50,20 @@ fn shared() -> Vec<Named> {
         (
             "Pagination",
             answer()
-                .about("Where a page lies: `next` and `prev` are cursors of this list in this order, there when there is more.")
+                .about("Where a page lies: `next` and `prev` are cursors of this list in this order, there when there is more. A list by what arrived also says how far its search came: whether it is `complete`, rows `searched`, and those of them whose bodies could not be.")
                 .has("order_by", text())
                 .has("dir", word(["asc", "desc"]))
                 .has("limit", count())
                 .may("next", text())
                 .may("prev", text())
+                .may("complete", flag())
+                .may("searched", count())
+                .may("not_searched", count())
                 .done(),
         ),
         ("Count", answer().has("count", count()).done()),
         ("Deleted", answer().has("id", text()).done()),
         ("RawBody", answer().has("body", text()).done()),
-        (
-            "SearchState",
-            answer()
-                .about("How far a search that reads bodies came.")
-                .has("complete", flag())
-                .may("examined", count())
-                .may("elapsed_ms", number())
-                .may("next", or_null(text()))
-                .done(),
-        ),
     ]
 }
 

@@ -14,6 +14,8 @@ pub(super) fn schemas() -> Vec<Named> {
         ("Request", request()),
         ("RequestPage", page_of("Request")),
         ("RequestData", request_data()),
+        ("RequestWhy", why()),
+        ("RequestFate", fate()),
         ("IgnoredEvent", ignored_event()),
         ("IgnoredEventPage", page_of("IgnoredEvent")),
         (
@@ -41,6 +43,36 @@ fn request() -> Shape {
         .has("updated_at", time())
         .has("created_at", time())
         .may("data", or_null(named("RequestData")))
+        .done()
+}
+
+fn why() -> Shape {
+    answer()
+        .about("What became of a request: as a whole in one sentence, and on each connection.")
+        .has("request_id", text())
+        .has("source_id", text())
+        .has("status", word(["accepted", "rejected"]))
+        .has("rejection_cause", or_null(named("RejectionCause")))
+        .has("text", text())
+        .has("replayable", flag())
+        .has("connections", list(named("RequestFate")))
+        .done()
+}
+
+fn fate() -> Shape {
+    let connection =
+        answer().has("id", text()).has("name", or_null(text())).has("full_name", or_null(text())).done();
+    answer()
+        .about("What became of a request on one connection; `how` is the call that has it sent, where there is one.")
+        .has("connection", connection)
+        .has("outcome", word(["event", "held", "deleted", "disabled", "ignored", "rejected", "no_route"]))
+        .has("text", text())
+        .has("cause", or_null(text()))
+        .has("event", or_null(named("Event")))
+        .has("ignored_event_id", or_null(text()))
+        .has("duplicate_of", or_null(text()))
+        .has("replayable", flag())
+        .has("how", or_null(text()))
         .done()
 }
 

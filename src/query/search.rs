@@ -158,3 +158,98 @@ impl Budget {
         self.rows == 0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use super::*;
+    use crate::domain::{RequestId, SourceId};
+
+    /// A clock that every look moves on.
+    struct Hurried(AtomicI64);
+
+    impl Clock for Hurried {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_ms(self.0.fetch_add(200, Ordering::Relaxed))
+        }
+    }
+
+    /// Numbers below a limit, each with its digits as the body.
+    struct Numbers(usize);
+
+    impl Rows for Numbers {
+        type Row = usize;
+        type Key = usize;
+
+        fn behind(&mut self, after: Option<usize>, limit: usize) -> Result<(Vec<usize>, bool), StoreError> {
+            let first = after.map_or(0, |after| after + 1);
+            let end = (first + limit).min(self.0);
+            Ok(((first..end).collect(), end < self.0))
+        }
+
+        fn key(&self, row: &usize) -> usize {
+            *row
+        }
+
+        fn data(&mut self, row: &usize) -> Result<Result<Arc<Request>, StoreError>, StoreError> {
+            if row % 1000 == 999 {
+                return Ok(Err(StoreError::Damaged("torn".to_owned())));
+            }
+            Ok(Ok(Arc::new(Request {
+                id: RequestId::from_bits(1),
+                source_id: SourceId::from_bits(1),
+                received_at: Timestamp::EPOCH,
+                method: "POST".to_owned(),
+                path: String::new(),
+                query: None,
+                headers: vec![],
+                body: format!("<{row}>").into(),
+                body_truncated: false,
+                client_ip: None,
+            })))
+        }
+    }
+
+    fn pages(limit: usize) -> (Vec<usize>, Vec<Searched>) {
+        let mut content = Content::default();
+        content.with_term("77>");
+        let clock = Hurried(AtomicI64::new(0));
+        let (mut found, mut told, mut start) = (Vec::new(), Vec::new(), Start::First);
+        loop {
+            let page = PageQuery { descending: false, start, limit };
+            let outcome = search(&mut Numbers(3000), &page, &content, &clock, usize::MAX).unwrap();
+            let (page, searched) = page_of_search(outcome, start, |row| *row, |(row, _)| row);
+            found.extend(page.items);
+            told.push(searched);
+            match page.next {
+                Some(next) => start = Start::After(next),
+                None => return (found, told),
+            }
+        }
+    }
+
+    #[test]
+    fn a_search_that_runs_out_of_time_goes_on_where_it_stopped() {
+        let expected: Vec<usize> = (0..3000).filter(|number| number % 100 == 77).collect();
+        for limit in [1, 5, 255] {
+            let (found, told) = pages(limit);
+            assert_eq!(found, expected, "pages of {limit}");
+            assert!(told.last().unwrap().complete);
+            assert_eq!(told.iter().map(|searched| searched.rows).sum::<usize>(), 3000);
+            assert_eq!(told.iter().map(|searched| searched.not_searched).sum::<usize>(), 3, "what is torn is told");
+        }
+        let (_, told) = pages(255);
+        assert!(told.len() > 5 && told[..told.len() - 1].iter().all(|searched| !searched.complete), "{told:?}");
+    }
+
+    #[test]
+    fn a_page_that_ends_with_the_last_row_does_not_lead_on() {
+        let mut content = Content::default();
+        content.with_term("<4>");
+        let page = PageQuery { descending: false, start: Start::First, limit: 1 };
+        let clock = Hurried(AtomicI64::new(0));
+        let outcome = search(&mut Numbers(5), &page, &content, &clock, usize::MAX).unwrap();
+        assert_eq!((outcome.found.len(), outcome.end), (1, None));
+    }
+}

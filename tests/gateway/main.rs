@@ -18,6 +18,7 @@ mod listing;
 mod live;
 mod manual;
 mod pausing;
+mod querying;
 mod refusals;
 mod requests;
 mod resuming;

@@ -7,6 +7,7 @@ mod documents;
 mod end_to_end;
 mod ingest;
 mod kit;
+mod querying;
 mod refusals;
 mod rejections;
 mod requests;

@@ -63,13 +63,13 @@ pub(super) async fn sent(store: &Arc<MemoryStore>, target: &str, body: &[u8]) ->
     answer.json()["request_id"].as_str().unwrap_or_else(|| panic!("{answer:?}")).to_owned()
 }
 
-async fn got(server: &Server, target: &str) -> Value {
+pub(super) async fn got(server: &Server, target: &str) -> Value {
     let answer = call(server, &format!("GET {target}"), "").await;
     assert_eq!(answer.status, 200, "{target}: {answer:?}");
     answer.json()
 }
 
-async fn ids(server: &Server, target: &str) -> Vec<String> {
+pub(super) async fn ids(server: &Server, target: &str) -> Vec<String> {
     let page = got(server, target).await;
     let models = page["models"].as_array().unwrap();
     assert_eq!(page["count"], models.len(), "{page}");

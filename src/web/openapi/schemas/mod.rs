@@ -11,7 +11,7 @@ mod figures;
 mod requests;
 mod status;
 
-use super::words::{Shape, answer, anything, count, flag, list, named, number, or_null, text, word};
+use super::words::{Shape, answer, anything, count, flag, list, named, text, word};
 
 /// A name, and its schema.
 pub(super) type Named = (&'static str, Shape);

@@ -60,8 +60,7 @@ fn why() -> Shape {
 }
 
 fn fate() -> Shape {
-    let connection =
-        answer().has("id", text()).has("name", or_null(text())).has("full_name", or_null(text())).done();
+    let connection = answer().has("id", text()).has("name", or_null(text())).has("full_name", or_null(text())).done();
     answer()
         .about("What became of a request on one connection; `how` is the call that has it sent, where there is one.")
         .has("connection", connection)

@@ -2,11 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{
-    Answer, Call, Param, Route,
-    events::{self, ORDERS},
-    joined, ok, ok_deleted,
-};
+use super::{Answer, Call, Param, Route, events::ORDERS, joined, ok, ok_deleted};
 use crate::{
     actors::DocumentChange,
     domain::{
@@ -18,7 +14,7 @@ use crate::{
     web::{
         error::ApiError,
         fields::Fields,
-        filters::{EVENTS, event_filter},
+        filters::{EVENTS, content, event_filter},
         parameters::{Parameters, paging},
         profiles as shapes,
     },
@@ -185,7 +181,7 @@ fn read_filter(fields: &mut Fields) -> Result<Option<String>, ApiError> {
     let parameters = Parameters::of_object(&filter, KNOWN, "filter.")?;
     parameters.page_in::<EventPlace>(&ORDERS)?;
     event_filter(&parameters)?;
-    events::refuse_contents(&parameters)?;
+    content(&parameters)?;
     let text = Value::Object(filter).to_string();
     if text.len() > FILTER_BYTES_MAX {
         return Err(fields.refusal("filter", &format!("must have at most {FILTER_BYTES_MAX} bytes")));

@@ -112,7 +112,9 @@ impl Launch {
     /// When the binary cannot be run.
     #[must_use]
     pub fn spawn(&self) -> GatewayProcess {
-        let (ingress, api) = (free_address(), free_address());
+        let ingress = free_address();
+        // Nobody holds the first meanwhile: it may be given a second time.
+        let api = std::iter::repeat_with(free_address).find(|api| api.port() != ingress.port()).unwrap_or(ingress);
         let mut child = self
             .command()
             .env_clear()

@@ -24,7 +24,7 @@ use std::{
 use parking_lot::{Condvar, Mutex};
 
 pub use self::{
-    group::{Shows, Wanted},
+    group::{Pass, Shows, Wanted},
     reader::Reader,
 };
 use self::{
@@ -32,7 +32,7 @@ use self::{
     tail::{Joining, Tail},
 };
 use super::error::ApiError;
-use crate::{domain::ApiKeyId, query::Query};
+use crate::query::Query;
 
 /// Time between two rounds: what happens is shown so late at most, and costs nothing before.
 const ROUND_INTERVAL: Duration = Duration::from_millis(100);
@@ -46,7 +46,7 @@ pub struct Asking<'a> {
     /// `Last-Event-ID`: it has seen everything up to there.
     pub last_seen: Option<&'a str>,
     /// What let it in.
-    pub key: Option<ApiKeyId>,
+    pub pass: Option<Pass>,
 }
 
 /// How many may read, and how they are kept.
@@ -104,7 +104,7 @@ impl Live {
         if inner.ended {
             return Err(ApiError::unavailable("CLOSING", "the gateway is stopping: try again"));
         }
-        inner.joining.push(Joining { wanted: asking.wanted, after, key: asking.key, mailbox });
+        inner.joining.push(Joining { wanted: asking.wanted, after, pass: asking.pass, mailbox });
         if !inner.running {
             let thread = Arc::clone(shared);
             let started = std::thread::Builder::new().name("live".to_owned()).spawn(move || thread.run());

@@ -97,6 +97,22 @@ fn who_does_not_read_is_told_to_look_at_the_lists_and_holds_up_nobody() {
 }
 
 #[test]
+fn a_stream_ends_when_its_key_is_revoked() {
+    let gateway = TestGateway::start();
+    let flow = gateway.connect("orders", "http://127.0.0.1:9", &json!([]));
+    let made = gateway.ok("POST", "/keys", Some(&json!({ "label": "reader", "scope": "read" })));
+    let reader = ApiClient { key: made["key"].as_str().unwrap().to_owned(), ..(*gateway).clone() };
+    let (mut ours, mut theirs) = (open(&gateway, &of(&flow)), open(&reader, &of(&flow)));
+    assert!(theirs.next_event().is_some());
+    let _ = gateway.ok("DELETE", &format!("/keys/{}", id(&made)), None);
+    let request = gateway.ingest(&flow, b"{}");
+    assert_eq!(ours.next_named("event").data["request_id"], request);
+    while theirs.next_event().is_some() {}
+    let refused = EventStream::open(&reader, &of(&flow), "").err().unwrap();
+    assert_eq!(refused.status, 401);
+}
+
+#[test]
 fn streams_end_with_the_gateway_and_do_not_hold_up_its_stop() {
     let gateway = TestGateway::start();
     let mut streams: Vec<EventStream> = (0..5).map(|_| open(&gateway, "/events/live")).collect();

@@ -12,7 +12,7 @@ use super::{
     reader::Mailbox,
 };
 use crate::{
-    domain::{ApiKeyId, Configuration, ConnectionId, Event, Standing, Timestamp},
+    domain::{ApiKey, ApiKeyId, Configuration, ConnectionId, Event, Standing, Timestamp},
     query::{AttemptFilter, EventFilter, feed::Place},
     web::profiles::Version,
 };
@@ -63,7 +63,7 @@ impl Wanted {
 pub(super) struct Member {
     pub(super) mailbox: Arc<Mailbox>,
     /// What let it in.
-    pub(super) key: Option<ApiKeyId>,
+    pub(super) pass: Option<Pass>,
     /// When something was last put for it.
     pub(super) told_at: Instant,
 }
@@ -75,9 +75,35 @@ impl Member {
     }
 
     /// Whether what let it in still does.
-    fn is_let_in(&self, configuration: &Configuration) -> bool {
-        let key = self.key.and_then(|key| configuration.api_keys.get(&key));
-        key.is_none_or(|key| key.revoked_at.is_none())
+    fn is_let_in(&self, configuration: &Configuration, now: Timestamp) -> bool {
+        self.pass.as_ref().is_none_or(|pass| pass.is_good(configuration, now))
+    }
+}
+
+/// The key that let a reader in, as it was then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pass {
+    id: ApiKeyId,
+    hash: [u8; 32],
+    /// What it was before it was rolled may have let the reader in, and counts so long: then it must come anew.
+    until: Option<Timestamp>,
+}
+
+impl Pass {
+    /// Of a key that is good now.
+    #[must_use]
+    pub fn of(key: &ApiKey, now: Timestamp) -> Self {
+        let until = key.previous.as_ref().map(|previous| previous.until).filter(|until| now < *until);
+        Self { id: key.id, hash: key.hash, until }
+    }
+
+    /// Whether it still is: not revoked, and not rolled so that what it was does not count any more.
+    fn is_good(&self, configuration: &Configuration, now: Timestamp) -> bool {
+        let Some(key) = configuration.api_keys.get(&self.id) else { return false };
+        let counts = |hash: [u8; 32], until: Timestamp| hash == self.hash && now < until;
+        let is_known = key.hash == self.hash
+            || key.previous.as_ref().is_some_and(|previous| counts(previous.value, previous.until));
+        key.revoked_at.is_none() && is_known && self.until.is_none_or(|until| now < until)
     }
 }
 
@@ -102,9 +128,9 @@ impl Group {
     }
 
     /// Drops members who left, and ends those whose key was revoked.
-    pub(super) fn drop_who_left(&mut self, configuration: &Configuration) {
+    pub(super) fn drop_who_left(&mut self, configuration: &Configuration, now: Timestamp) {
         self.members.retain(|member| {
-            let stays = !member.mailbox.is_left() && member.is_let_in(configuration);
+            let stays = !member.mailbox.is_left() && member.is_let_in(configuration, now);
             if !stays {
                 member.mailbox.end();
             }

@@ -13,14 +13,14 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    group::{Group, Member, Shows, Wanted},
+    group::{Group, Member, Pass, Shows, Wanted},
     items::{Item, Items},
     piece::{self, Reason},
     reader::{Mailbox, QUEUE_BYTES_MAX},
     shapes::Shapes,
 };
 use crate::{
-    domain::{ApiKeyId, Configuration, Event, Seq},
+    domain::{Configuration, Event, Seq},
     query::{
         Query, StoreError,
         feed::{Follower, Place, Stretch},
@@ -48,7 +48,7 @@ pub(super) struct Joining {
     pub(super) wanted: Wanted,
     /// From here on, if it was here before: `Err` when what it named is no place.
     pub(super) after: Option<Result<Place, ()>>,
-    pub(super) key: Option<ApiKeyId>,
+    pub(super) pass: Option<Pass>,
     pub(super) mailbox: Arc<Mailbox>,
 }
 
@@ -78,9 +78,9 @@ impl Tail {
     /// When the store is closed: then there is nothing more to tell.
     pub(super) fn round(&mut self, now: Instant, joining: Vec<Joining>) -> Result<(), StoreError> {
         self.look_at_configuration();
-        let configuration = &self.configuration;
+        let (configuration, at) = (&self.configuration, self.query.now());
         self.groups.retain_mut(|group| {
-            group.drop_who_left(configuration);
+            group.drop_who_left(configuration, at);
             !group.members.is_empty()
         });
         let mut resumable = ROWS_MAX;
@@ -137,9 +137,9 @@ impl Tail {
     }
 
     fn admit(&mut self, joining: Joining, resumable: &mut usize, now: Instant) -> Result<(), StoreError> {
-        let Joining { wanted, after, key, mailbox } = joining;
+        let Joining { wanted, after, pass, mailbox } = joining;
         let place = self.follower.place();
-        let mut member = Member { mailbox, key, told_at: now };
+        let mut member = Member { mailbox, pass, told_at: now };
         let known = match after {
             None => Some(None),
             Some(after) => after.ok().and_then(|after| self.follower.since(after, RESUMED_MAX)).map(Some),

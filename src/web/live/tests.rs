@@ -9,14 +9,14 @@ use futures_util::{FutureExt, StreamExt};
 use serde_json::Value;
 
 use super::{
-    Asking, Limits, Live, Shows, Wanted,
+    Asking, Limits, Live, Pass, Shows, Wanted,
     group::RESYNC_INTERVAL,
     reader::{Reader, Seat},
     tail::{Joining, Tail},
 };
 use crate::{
     clock::ManualClock,
-    domain::{ApiKey, ApiKeyId, ConfigItem, Event, EventStatus, Phase, Scope},
+    domain::{ApiKey, ApiKeyId, ConfigItem, Event, EventStatus, Phase, Previous, Scope},
     query::{AttemptFilter, EventFilter, Optional, Query, feed::Place},
     store::{
         Store,
@@ -34,6 +34,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// A tail over an empty store.
 struct World {
     store: Arc<dyn Store>,
+    clock: ManualClock,
     tail: Tail,
     now: Instant,
     /// Requests so far.
@@ -49,15 +50,16 @@ struct Heard {
     data: Value,
 }
 
-fn query(store: &Arc<dyn Store>) -> Query {
-    Query::new(Arc::clone(store), Arc::new(ManualClock::starting_at(START)))
+fn query(store: &Arc<dyn Store>, clock: &ManualClock) -> Query {
+    Query::new(Arc::clone(store), Arc::new(clock.clone()))
 }
 
 impl World {
     fn new() -> Self {
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::new(ManualClock::starting_at(START))));
-        let tail = Tail::new(query(&store), "https://in.example".to_owned(), HEARTBEAT);
-        Self { store, tail, now: Instant::now(), accepted: 0 }
+        let clock = ManualClock::starting_at(START);
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::new(clock.clone())));
+        let tail = Tail::new(query(&store, &clock), "https://in.example".to_owned(), HEARTBEAT);
+        Self { store, clock, tail, now: Instant::now(), accepted: 0 }
     }
 
     fn accept(&mut self, connections: &[u64]) -> Vec<Event> {
@@ -69,7 +71,7 @@ impl World {
         let (reader, mailbox) = Reader::new(Seat::take(&Arc::default(), 1).unwrap());
         let attempts = AttemptFilter::default();
         let wanted = Wanted { shows: Shows::Events, filter, attempts, version: Version::NEWEST };
-        let mut joining = Joining { wanted, after: None, key: None, mailbox };
+        let mut joining = Joining { wanted, after: None, pass: None, mailbox };
         change(&mut joining);
         self.tail.round(self.now, vec![joining]).unwrap();
         reader
@@ -254,31 +256,42 @@ fn who_hears_nothing_is_told_that_nothing_happened() {
 }
 
 #[test]
-fn a_stream_ends_when_its_key_is_revoked() {
-    let mut world = World::new();
-    let key = |version, revoked_at| {
-        ConfigItem::ApiKey(ApiKey {
-            id: ApiKeyId::from_bits(5),
-            label: "reader".to_owned(),
-            hash: [5; 32],
-            scope: Scope::Read,
-            previous: None,
-            revoked_at,
-            created_at: START,
-            version,
-        })
+fn a_stream_ends_when_its_key_is_revoked_or_rolled() {
+    let key = |version| ApiKey {
+        id: ApiKeyId::from_bits(5),
+        label: "reader".to_owned(),
+        hash: [5; 32],
+        scope: Scope::Read,
+        previous: None,
+        revoked_at: None,
+        created_at: START,
+        version,
     };
-    world.put(key(1, None));
-    let mut reader = world.join_with(EventFilter::default(), |joining| joining.key = Some(ApiKeyId::from_bits(5)));
-    let mut other = world.join(EventFilter::default());
-    world.round();
-    heard(&mut reader);
-    assert!(!ended(&mut reader));
-    world.put(key(2, Some(START)));
-    world.accept(&[1]);
-    world.round();
-    assert!(ended(&mut reader), "it hears nothing of what came after");
-    assert_eq!(names(&heard(&mut other)), ["event"]);
+    let rolled = |until| ApiKey { hash: [6; 32], previous: Some(Previous { value: [5; 32], until }), ..key(2) };
+    let soon = START.plus_ms(1);
+    let revoked = ApiKey { revoked_at: Some(START), ..key(2) };
+    for (change, ends) in [(revoked, true), (rolled(START), true), (rolled(soon), false), (key(2), false)] {
+        let mut world = World::new();
+        world.put(ConfigItem::ApiKey(key(1)));
+        let pass = Pass::of(&key(1), START);
+        let mut reader = world.join_with(EventFilter::default(), |joining| joining.pass = Some(pass));
+        let mut other = world.join(EventFilter::default());
+        world.round();
+        heard(&mut reader);
+        assert!(!ended(&mut reader));
+        world.put(ConfigItem::ApiKey(change));
+        world.accept(&[1]);
+        world.round();
+        assert_eq!(ended(&mut reader), ends, "of what came after it hears nothing, or all");
+        assert_eq!(names(&heard(&mut other)), ["event"]);
+        world.clock.set(soon);
+        world.round();
+        let of_old = Pass::of(&rolled(soon), START);
+        let mut late = world.join_with(EventFilter::default(), |joining| joining.pass = Some(of_old));
+        world.round();
+        heard(&mut late);
+        assert!(ended(&mut late), "what let it in may be what does not count any more");
+    }
 }
 
 #[test]
@@ -317,8 +330,9 @@ fn who_takes_nothing_is_told_so_and_holds_up_nobody() {
 
 #[actix::test]
 async fn the_tail_runs_by_itself_and_ends_every_stream() {
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::new(ManualClock::starting_at(START))));
-    let live = Live::new(query(&store), "https://in.example/", Limits { readers_max: 2, heartbeat: HEARTBEAT });
+    let clock = ManualClock::starting_at(START);
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::new(clock.clone())));
+    let live = Live::new(query(&store, &clock), "https://in.example/", Limits { readers_max: 2, heartbeat: HEARTBEAT });
     let asking = || Asking {
         wanted: Wanted {
             shows: Shows::Events,
@@ -327,7 +341,7 @@ async fn the_tail_runs_by_itself_and_ends_every_stream() {
             version: Version::NEWEST,
         },
         last_seen: None,
-        key: None,
+        pass: None,
     };
     let mut reader = live.read(asking()).unwrap();
     let other = live.read(asking()).unwrap();

@@ -15,7 +15,7 @@ use crate::{
     web::{
         error::ApiError,
         filters::{ATTEMPTS, EVENTS, NEVER, any_attempt_filter, event_filter, read_id},
-        live::{Asking, Shows, Wanted},
+        live::{Asking, Pass, Shows, Wanted},
     },
 };
 
@@ -77,7 +77,7 @@ fn stream(call: &Call, shows: Shows, filter: EventFilter, attempts: AttemptFilte
     let reader = call.state.live.read(Asking {
         wanted: Wanted { shows, filter, attempts, version: call.version },
         last_seen,
-        key: call.entered.as_ref().map(|entered| entered.key.id),
+        pass: call.entered.as_ref().map(|entered| Pass::of(&entered.key, call.state.query.now())),
     })?;
     let answer = HttpResponse::Ok()
         .content_type("text/event-stream")

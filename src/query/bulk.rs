@@ -1,6 +1,10 @@
 //! Questions about bulk operations: lists, newest first, and single ones.
 
+use std::collections::BTreeSet;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use serde_json::Value;
 
 use super::{CursorKey, Page, PageQuery, Query, Start, cursor_bytes, with_keys};
 pub use crate::store::Moment;
@@ -9,6 +13,7 @@ use crate::{
     domain::{
         BulkId, Document, DocumentKey, Family, Span,
         document::{Bulk, BulkKind},
+        matching::Pattern,
     },
     store::{DocumentStretch, StoreError},
 };
@@ -44,6 +49,25 @@ pub struct BulkFilter {
     pub completed: Moment,
     /// When somebody stopped them.
     pub cancelled: Moment,
+    /// What they go over.
+    pub query: Option<QueryFilter>,
+}
+
+/// What the filter of an operation must be.
+#[derive(Debug, Clone)]
+pub struct QueryFilter {
+    /// It has this in it.
+    pub part: Pattern,
+    /// It has these names and no others; `None` for whichever it has beside.
+    pub names: Option<BTreeSet<String>>,
+}
+
+impl QueryFilter {
+    fn matches(&self, query: &str) -> bool {
+        let Ok(query) = serde_json::from_str::<Value>(query) else { return false };
+        let names = query.as_object().map(|query| query.keys().cloned().collect());
+        self.part.matches(&query) && (self.names.is_none() || self.names == names)
+    }
 }
 
 impl BulkFilter {
@@ -56,6 +80,7 @@ impl BulkFilter {
             && self.created.contains(bulk.created_at)
             && self.completed.matches(bulk.completed_at)
             && self.cancelled.matches(bulk.cancelled_at)
+            && self.query.as_ref().is_none_or(|query| query.matches(&bulk.query))
     }
 }
 

@@ -9,13 +9,14 @@ use serde_json::{Map, Value};
 
 use super::{
     error::ApiError,
-    filters::{EVENTS, REQUESTS, event_filter, read_id, request_filter},
+    filters::{self, EVENTS, REQUESTS, event_filter, read_id, request_filter},
     parameters::Parameters,
     resources::{Param, Takes},
 };
 use crate::{
     actors::{Content, Reader, Selection},
     domain::{IgnoredCause, document::BulkKind},
+    query::content::Verdict,
 };
 
 /// What stands before the names of filters in messages.
@@ -103,11 +104,8 @@ fn causes(parameters: &Parameters) -> Result<Vec<IgnoredCause>, ApiError> {
     Ok(causes)
 }
 
-/// What the data that arrived must be like.
+/// What the data that arrived must be like; what cannot be searched is left alone.
 fn content(parameters: &Parameters) -> Result<Option<Content>, ApiError> {
-    let contents = ["search_term", "headers", "body", "parsed_query", "path"];
-    match contents.into_iter().find(|name| parameters.has(name)) {
-        Some(name) => Err(ApiError::not_implemented(format!("the filter `{PLACE}{name}` is not available yet"))),
-        None => Ok(None),
-    }
+    let content = filters::content(parameters)?;
+    Ok(content.map(|content| -> Content { Arc::new(move |request| content.judge(request) == Verdict::Matches) }))
 }

@@ -152,3 +152,19 @@ fn a_deleted_event_is_not_sent_and_stays_deleted() {
     drop(gateway.unpause(&flow));
     assert_eq!(destination.next_request(PATIENCE).body(), b"second");
 }
+
+#[test]
+fn a_filter_on_what_arrived_picks_what_is_retried() {
+    let (gateway, destination, flow) = connected(&json!([]));
+    for number in 0..6 {
+        let body = json!({ "kind": if number % 2 == 0 { "even" } else { "odd" } }).to_string();
+        drop(gateway.deliver(&flow, body.as_bytes(), "SUCCESSFUL"));
+    }
+    drop(destination.wait_for(6, PATIENCE));
+    let query = json!({ "query": { "webhook_id": [flow.connection_id], "body": { "kind": "even" } } });
+    let begun = gateway.ok("POST", "/bulk/events/retry", Some(&query));
+    assert_eq!(begun["estimated_count"], 3);
+    let again = destination.wait_for(9, PATIENCE);
+    assert!(again[6..].iter().all(|request| request.body() == b"{\"kind\":\"even\"}"));
+    assert_eq!(ended(&gateway, &format!("/bulk/events/retry/{}", id(&begun)))["completed_count"], 3);
+}

@@ -5,13 +5,16 @@ use serde_json::{Map, Value, json};
 use super::{Answer, Call, Param, Route, Takes, joined, ok, ok_page};
 use crate::{
     actors::BulkError,
-    domain::{BulkId, document::BulkKind},
-    query::{PageQuery, bulk::BulkFilter},
+    domain::{BulkId, document::BulkKind, matching::Pattern},
+    query::{
+        PageQuery,
+        bulk::{BulkFilter, QueryFilter},
+    },
     web::{
         bulk,
         error::ApiError,
         filters::read_id,
-        parameters::PAGING,
+        parameters::{PAGING, Parameters},
         profiles::{Profile, bulk as shapes},
     },
 };
@@ -78,16 +81,13 @@ const FILTERS: [Param; 7] = [
     Param::new("created_at", Takes::Time, "when they were asked for"),
     Param::new("completed_at", Takes::Time, "when they came to their end"),
     Param::new("cancelled_at", Takes::Time, "when somebody stopped them"),
-    Param::new("query", Takes::Object, "with this query; not available yet"),
-    Param::new("query_partial_match", Takes::Object, "with this in their query; not available yet"),
+    Param::new("query", Takes::Object, "with this query"),
+    Param::new("query_partial_match", Takes::Word(&["true", "false"]), "with more in their query beside, too"),
 ];
 const LIST: &[Param] = &joined::<12>(&[&FILTERS, &PAGING]);
 
 async fn list(call: Call, kind: BulkKind) -> Answer {
     let parameters = &call.parameters;
-    if let Some(name) = ["query", "query_partial_match"].into_iter().find(|name| parameters.has(name)) {
-        return Err(ApiError::not_implemented(format!("the parameter `{name}` is not available yet")));
-    }
     let filter = BulkFilter {
         kind,
         ids: parameters.many("id", read_id)?,
@@ -95,12 +95,30 @@ async fn list(call: Call, kind: BulkKind) -> Answer {
         created: parameters.span("created_at")?,
         completed: parameters.moment("completed_at")?,
         cancelled: parameters.moment("cancelled_at")?,
+        query: read_query(parameters)?,
     };
     let asked: PageQuery<BulkId> = parameters.page()?;
     let page = call.state.query.bulks(filter, asked).await?;
     let configuration = call.configuration();
     let context = call.context(&configuration);
     Ok(ok_page(&asked, &page, |bulk| shapes::operation(context, bulk)))
+}
+
+/// What the filter of the operations must be.
+fn read_query(parameters: &Parameters) -> Result<Option<QueryFilter>, ApiError> {
+    // The hosted API's library writes an object in this way.
+    let is_partial = match parameters.one("query_partial_match")? {
+        Some("[object Object]") => true,
+        Some(_) => parameters.flag("query_partial_match")? == Some(true),
+        None => false,
+    };
+    let Some(query) = parameters.object("query")? else { return Ok(None) };
+    let Value::Object(fields) = &query else {
+        return Err(parameters.refusal("query", "must be of type object, such as query[status]=FAILED"));
+    };
+    let part = Pattern::new(&query).map_err(|error| parameters.bad("query", &error.to_string()))?;
+    let names = (!is_partial).then(|| fields.keys().cloned().collect());
+    Ok(Some(QueryFilter { part, names }))
 }
 
 async fn start(call: Call, kind: BulkKind) -> Answer {

@@ -98,6 +98,11 @@ async fn an_operation_is_planned_started_listed_and_shown_to_its_end() {
     let list = done(&server, "GET /bulk/events/cancel?in_progress=false&limit=1", "").await;
     assert_eq!(list["models"], json!([shown]));
     assert_eq!(done(&server, "GET /bulk/events/cancel?in_progress=true", "").await["count"], 0);
+    let with = "GET /bulk/events/cancel?query[status]=HOLD";
+    assert_eq!(done(&server, with, "").await["count"], 0, "it has more in its query");
+    assert_eq!(done(&server, &format!("{with}&query_partial_match=true"), "").await["count"], 1);
+    let other = "GET /bulk/events/cancel?query[status]=FAILED&query_partial_match=[object%20Object]";
+    assert_eq!(done(&server, other, "").await["count"], 0);
     assert_eq!(done(&server, "GET /bulk/events/retry", "").await["count"], 0, "another kind");
     assert_eq!(done(&server, "GET /events/count?status=CANCELLED", "").await["count"], 30);
     call(&server, &format!("GET /bulk/events/retry/{id}"), "").await.refusal(404, "NOT_FOUND");
@@ -164,7 +169,8 @@ async fn what_cannot_be_obeyed_is_refused_and_named() {
         ("GET /bulk/events/retry/plan?query[stauts]=FAILED", "", 422, "`query.stauts`"),
         ("GET /bulk/events/retry?limit=-1", "", 422, "`limit`"),
         ("GET /bulk/events/retry?next=nonsense", "", 422, "`next`"),
-        ("GET /bulk/events/retry?query[status]=FAILED", "", 501, "`query`"),
+        ("GET /bulk/events/retry?query=7", "", 422, "`query`"),
+        ("GET /bulk/events/retry?query_partial_match=perhaps", "", 422, "`query_partial_match`"),
         ("GET /bulk/events/retry/bch_00000000000000000000000001", "", 404, ""),
         ("GET /bulk/events/retry/nonsense", "", 404, ""),
         ("POST /bulk/events/retry/bch_00000000000000000000000001/cancel", "", 404, ""),

@@ -205,7 +205,7 @@ impl GatewayHandle {
             let answer = match self.registry.slot(row.event.connection_id) {
                 Some(slot) => {
                     let (reply, answer) = oneshot::channel();
-                    slot.ask(Ask::Event(Asking { row, wish, only_if: only_if.clone(), reply }))?;
+                    slot.ask(Ask::Event(Box::new(Asking { row, wish, only_if: only_if.clone(), reply })))?;
                     wait(answer).await?
                 }
                 None if wish == Wish::Delete => self.delete_ownerless(row).await,

@@ -66,7 +66,7 @@ pub(crate) struct Asking {
 #[rtype(result = "()")]
 pub(crate) enum Ask {
     /// Something about one event.
-    Event(Asking),
+    Event(Box<Asking>),
     /// The slot's flag or the configuration has changed. Answered when nothing more is started, or things start again.
     Obey(oneshot::Sender<()>),
     /// Start nothing more. Answered when nothing is in flight and all outcomes are durable.

@@ -71,7 +71,7 @@ pub fn of_brackets(kind: BulkKind, parameters: &Parameters) -> Result<Selection,
 fn selection(kind: BulkKind, parameters: &Parameters) -> Result<Selection, ApiError> {
     Ok(match kind {
         BulkKind::EventsRetry | BulkKind::EventsCancel => {
-            Selection::Events { filter: event_filter(parameters)?, content: content(parameters)? }
+            Selection::Events { filter: Arc::new(event_filter(parameters)?), content: content(parameters)? }
         }
         BulkKind::RequestsRetry | BulkKind::RequestsReplay => {
             Selection::Requests { filter: request_filter(parameters)?, content: content(parameters)? }

@@ -63,7 +63,7 @@ fn an_operation_that_is_killed_goes_on_repeats_nothing_and_forgets_nothing() {
         *again.entry(times - first[&number]).or_default() += 1;
     }
     let (once, twice) = (again.remove(&1).unwrap_or(0), again.remove(&2).unwrap_or(0));
-    assert!(again.is_empty() && once + twice == EVENTS as usize, "none is missing, none came oftener: {again:?}");
+    assert!(again.is_empty() && (once + twice) as u64 == EVENTS, "none is missing, none came oftener: {again:?}");
     assert!(twice <= 2 * AT_ONCE, "{twice} came twice, which is more than what was in flight");
     // The store knows of one try each, however often the destination saw it.
     assert_eq!(count(&gateway, "attempts=2"), EVENTS);

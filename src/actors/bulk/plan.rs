@@ -3,7 +3,10 @@
 //! Only what the operation can do something with counts: what has settled is not cancelled, what no connection ignored is
 //! not retried.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{Content, batch};
 use crate::{
@@ -26,7 +29,7 @@ pub enum Selection {
     /// Events.
     Events {
         /// Which.
-        filter: EventFilter,
+        filter: Arc<EventFilter>,
         /// And of these, those whose request's data is as it says.
         content: Option<Content>,
     },

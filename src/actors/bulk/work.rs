@@ -165,7 +165,7 @@ impl Work {
         repeated: bool,
     ) -> Result<(u64, u64), StoreError> {
         let only_if = match selection {
-            Selection::Events { filter, .. } => Some(Arc::new(filter.clone())),
+            Selection::Events { filter, .. } => Some(Arc::clone(filter)),
             Selection::Requests { .. } | Selection::Ignored { .. } => None,
         };
         let context = Context {

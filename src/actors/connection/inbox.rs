@@ -123,7 +123,7 @@ impl Handler<Ask> for ConnectionActor {
 
     fn handle(&mut self, ask: Ask, ctx: &mut Self::Context) {
         match ask {
-            Ask::Event(asking) => self.ask(asking, ctx),
+            Ask::Event(asking) => self.ask(*asking, ctx),
             Ask::Obey(reply) => {
                 self.obey(ctx);
                 // The directory may have died meanwhile.

@@ -26,13 +26,13 @@ fn selection(kind: BulkKind, query: &str) -> Option<Selection> {
     let with = |statuses: &[EventStatus]| EventFilter { statuses: statuses.to_vec(), ..EventFilter::default() };
     Some(match (kind, query) {
         (BulkKind::EventsRetry | BulkKind::EventsCancel, "") => {
-            Selection::Events { filter: EventFilter::default(), content: None }
+            Selection::Events { filter: Arc::default(), content: None }
         }
         (BulkKind::EventsRetry | BulkKind::EventsCancel, "FAILED") => {
-            Selection::Events { filter: with(&[EventStatus::Failed]), content: None }
+            Selection::Events { filter: Arc::new(with(&[EventStatus::Failed])), content: None }
         }
         (BulkKind::EventsRetry | BulkKind::EventsCancel, "even") => Selection::Events {
-            filter: EventFilter::default(),
+            filter: Arc::default(),
             content: Some(Arc::new(|request| request.body.last().is_some_and(|digit| digit % 2 == 0))),
         },
         (BulkKind::RequestsRetry | BulkKind::RequestsReplay, "") => {
@@ -114,7 +114,7 @@ async fn a_crash_in_the_middle_repeats_nothing_and_forgets_nothing() {
         let done = (writes + 1) * RATE as usize;
         world.until("a batch", |world| ids.iter().filter(|id| asked(world, id)).count() == done.min(250)).await;
         tokio::time::sleep(Duration::from_secs(5)).await;
-        assert_eq!(world.bulk(bulk).completed as usize, writes * RATE as usize, "not written down");
+        assert_eq!(world.bulk(bulk).completed, (writes * RATE as usize) as u64, "not written down");
         let before = world.times();
         let mut world = world.reborn(4).await;
         if done < 250 {
@@ -159,7 +159,7 @@ async fn a_stopped_operation_begins_nothing_more_and_stays_stopped_after_a_crash
     let asked = |world: &World| ids.iter().filter(|id| world.event(**id).bulk_id == Some(bulk)).count();
     let there = asked(&world);
     assert!((121..200).contains(&there), "{there}");
-    assert_eq!(world.bulk(bulk).completed as usize, there);
+    assert_eq!(world.bulk(bulk).completed, there as u64);
     assert_eq!(world.bulk(bulk).completed_at, None);
     let again = world.handle.stop_bulk(BulkKind::EventsRetry, bulk).await.unwrap();
     assert_eq!(again.cancelled_at, stopped.cancelled_at, "as it was");

@@ -118,3 +118,17 @@ async fn a_change_that_cannot_be_is_refused_and_one_that_cannot_be_kept_is_undon
     let id = world.ingest().await;
     world.reached(Milestone::Settled(id)).await;
 }
+
+#[actix::test]
+async fn data_that_was_erased_is_not_sent_even_if_it_lies_in_memory() {
+    let mut world = World::with_concurrency(vec![], 1).await;
+    world.transport.script(URL, [Script::Answer { status: 200, after: Duration::from_secs(5) }]);
+    let under_way = world.ingest().await;
+    let (erased, behind) = (world.ingest().await, world.ingest().await);
+    world.until("in the window", |world| world.snapshot().window == 2).await;
+    world.handle.erase(world.event(erased).request_id).await.unwrap();
+    world.reached(Milestone::Settled(behind)).await;
+    assert_eq!(world.bodies(), [1, 3]);
+    assert_eq!(world.phase(under_way), Phase::Successful, "what is under way is");
+    assert_eq!(world.event(erased).attempts[0].result.error(), Some(ErrorCode::PayloadMissing));
+}

@@ -262,7 +262,9 @@ test("an event is retried and muted", async () => {
   await sdk.connection.pause(connection.id);
   await send(connection.source.url, { n: 2 });
   const held = await until("it is held", async () => (await sdk.event.list({ webhookId: connection.id, status: "HOLD" })).models[0]);
-  assert.equal((await sdk.event.mute(held.id)).status, "CANCELLED");
+  // This version has no word for it; the newest has.
+  assert.equal((await sdk.event.mute(held.id)).status, "FAILED");
+  assert.equal((await gateway.call("GET", `/events/${held.id}`)).body.status, "CANCELLED");
   await refused(422, sdk.event.mute(held.id), /settled/);
   await sdk.connection.unpause(connection.id);
   await destination.received("/retried", 2);
@@ -329,7 +331,7 @@ test("events are retried in bulk", async () => {
   const { models } = await sdk.event.list({ webhookId: connection.id, bulkRetryId: made.id });
   assert.equal(models.length, 3);
   assert.ok((await sdk.eventBulkRetry.list()).models.some(({ id }) => id === made.id));
-  await refused(422, sdk.eventBulkRetry.cancel(made.id));
+  assert.equal((await sdk.eventBulkRetry.cancel(made.id)).cancelledAt ?? null, null, "what has ended stays as it is");
 });
 
 test("requests are retried in bulk, and ignored events", async () => {
@@ -349,7 +351,7 @@ test("requests are retried in bulk, and ignored events", async () => {
     assert.deepEqual([operation.completedCount, operation.failedCount], [2, 0], family);
     await destination.received(`/${path}`, 2);
     assert.ok((await sdk[family].list()).models.some(({ id }) => id === made.id));
-    await refused(422, sdk[family].cancel(made.id));
+    assert.ok((await sdk[family].cancel(made.id)).completedAt, family);
   }
 });
 

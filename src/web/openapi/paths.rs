@@ -47,8 +47,8 @@ const REFUSALS: &[(u16, &str)] = &[
     (503, "It passes by itself"),
 ];
 
-/// What single routes may answer beside what their kind does.
-const FURTHER: &[(&str, &str, &[u16])] = &[("GET", "/openapi", &[422])];
+/// The route whose 503 tells more than an error does.
+const READY: &str = "/-/readyz";
 
 /// Every route, at its path; and those that are not built yet, which say so.
 pub(super) fn of(routes: impl Iterator<Item = &'static Route>) -> Paths {
@@ -223,31 +223,26 @@ fn success(route: &Route) -> RefOr<utoipa::openapi::Response> {
 
 /// Whether a route can give this answer.
 fn answers(route: &Route, status: u16) -> bool {
-    if FURTHER
-        .iter()
-        .any(|(method, path, more)| (*method, *path) == (route.method, route.path) && more.contains(&status))
-    {
-        return true;
-    }
     let reads_body = route.method != "GET";
-    let is_kept = ["/sources", "/destinations", "/connections"].iter().any(|resource| route.path.starts_with(resource));
+    let is_health = route.path.starts_with("/-/");
+    // Those that are open and ask for a key elsewhere than in a header refuse as the others do.
+    let is_guarded = !is_health && route.answer.0 != DESCRIPTION;
+    let names_something = route.path.contains("{id}") || (reads_body && route.scope.is_some());
     match status {
         400 => true,
-        401 | 422 | 429 | 500 => route.scope.is_some(),
-        403 => route.scope.is_some_and(|scope| scope != Scope::Read),
-        404 => route.path.contains("{id}") || (reads_body && route.scope.is_some()),
+        401 | 429 | 500 | 501 => is_guarded,
+        422 => !is_health,
+        403 => is_guarded && route.scope != Some(Scope::Read),
+        404 | 410 => names_something,
         408 | 413 | 415 => reads_body,
         409 => reads_body && route.scope.is_some(),
-        410 => is_kept && (route.path.contains("{id}") || reads_body),
-        501 => route.scope.is_some() && !route.path.starts_with("/-/"),
-        503 => route.scope.is_some() || route.path == "/-/readyz",
+        503 => is_guarded || route.path == READY,
         _ => false,
     }
 }
 
 fn refusal(route: &Route, status: u16, about: &str) -> RefOr<utoipa::openapi::Response> {
-    // The one that tells more than an error does.
-    let shape = if route.path == "/-/readyz" && status == 503 { schema(route.answer) } else { schema(Model("Error")) };
+    let shape = if route.path == READY && status == 503 { schema(route.answer) } else { schema(Model("Error")) };
     let mut response =
         ResponseBuilder::new().description(about).content(JSON, ContentBuilder::new().schema(Some(shape)).build());
     let header = |shape: Shape| HeaderBuilder::new().schema(Some(shape)).build();

@@ -18,13 +18,7 @@ pub fn since(path: &str) -> Profile {
 
 /// Path, with the methods that will be there.
 pub const LATER: &[(&str, &[&str])] = &[
-    ("/cli-auth", &["POST"]),
-    ("/cli-auth/ci", &["POST"]),
-    ("/cli-auth/poll", &["GET"]),
-    ("/cli-auth/validate", &["GET"]),
     ("/cli-sessions", &["POST"]),
-    ("/cli/guest", &["POST"]),
-    ("/cli/{id}", &["PUT"]),
     ("/connections", &["GET"]),
     ("/connections/count", &["GET"]),
     ("/destinations", &["GET"]),
@@ -48,14 +42,10 @@ pub const LATER: &[(&str, &[&str])] = &[
     ("/metrics/requests", &["GET"]),
     ("/metrics/transformations", &["GET"]),
     ("/notifications/webhooks", &["PUT"]),
-    ("/organizations/current", &["GET", "PUT"]),
-    ("/projects", &["GET", "POST"]),
-    ("/projects/{id}", &["DELETE", "GET", "PUT"]),
     ("/projects/{id}/custom_domains", &["GET", "POST"]),
     ("/projects/{id}/custom_domains/{id}", &["DELETE"]),
     ("/sources", &["GET"]),
     ("/sources/count", &["GET"]),
-    ("/teams", &["GET"]),
     ("/teams/current/custom_domains", &["GET", "POST"]),
     ("/teams/current/custom_domains/{id}", &["DELETE"]),
     ("/transformations", &["GET", "POST", "PUT"]),

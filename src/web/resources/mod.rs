@@ -8,8 +8,10 @@ pub mod connections;
 pub mod destinations;
 pub mod events;
 pub mod health;
+pub mod identity;
 pub mod keys;
 pub mod live;
+pub mod projects;
 pub mod requests;
 pub mod resending;
 pub mod sources;
@@ -269,6 +271,15 @@ impl Call {
     pub async fn apply(&self, command: Command) -> Result<Applied, ActionError> {
         let author = self.entered.as_ref().map_or(Author::Gateway, Entered::author);
         self.state.gateway.apply(command, author).await
+    }
+
+    /// Whom it was let in for.
+    ///
+    /// # Errors
+    ///
+    /// 401 on a route that is open to everybody.
+    pub fn entered(&self) -> Result<&Entered, ApiError> {
+        self.entered.as_ref().ok_or_else(|| ApiError::unauthorized("no API key: send `authorization: Bearer hgk_…`"))
     }
 
     /// Asks for a key that allows more than the route does.

@@ -19,10 +19,6 @@ pub fn since(path: &str) -> Profile {
 /// Path, with the methods that will be there.
 pub const LATER: &[(&str, &[&str])] = &[
     ("/cli-sessions", &["POST"]),
-    ("/connections", &["GET"]),
-    ("/connections/count", &["GET"]),
-    ("/destinations", &["GET"]),
-    ("/destinations/count", &["GET"]),
     ("/integrations", &["GET", "POST"]),
     ("/integrations/{id}", &["DELETE", "GET", "PUT"]),
     ("/integrations/{id}/attach/{id}", &["PUT"]),
@@ -44,8 +40,6 @@ pub const LATER: &[(&str, &[&str])] = &[
     ("/notifications/webhooks", &["PUT"]),
     ("/projects/{id}/custom_domains", &["GET", "POST"]),
     ("/projects/{id}/custom_domains/{id}", &["DELETE"]),
-    ("/sources", &["GET"]),
-    ("/sources/count", &["GET"]),
     ("/teams/current/custom_domains", &["GET", "POST"]),
     ("/teams/current/custom_domains/{id}", &["DELETE"]),
     ("/transformations", &["GET", "POST", "PUT"]),

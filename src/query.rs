@@ -3,6 +3,7 @@
 //! Reads of the store block, so each runs on a blocking thread. Never changes anything.
 
 pub mod bulk;
+pub mod configuration;
 pub mod content;
 pub mod documents;
 pub mod events;

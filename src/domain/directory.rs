@@ -273,7 +273,7 @@ fn rename(configuration: &Configuration, name: &str) -> Result<Vec<ConfigItem>, 
     let Some(project) = configuration.project.as_deref() else {
         return Err(ConfigError::NotFound { kind: "project", id: "current".to_owned() });
     };
-    let name = free_text(name, "name")?;
+    let name = free_text(name, "name", NAME_CHARS_MAX)?;
     if project.name == name {
         return Ok(Vec::new());
     }

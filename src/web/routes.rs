@@ -26,8 +26,8 @@ use super::{
     parameters::Parameters,
     profiles::Version,
     resources::{
-        Answer, Call, Route, access, attempts, bookmarks, bulk, connections, destinations, events, health, identity, keys,
-        live, projects, requests, resending, sources,
+        Answer, Call, Route, access, attempts, bookmarks, bulk, connections, destinations, events, health, identity,
+        keys, live, projects, requests, resending, sources,
         stats::{self, About},
         testing, views,
     },

@@ -1,4 +1,4 @@
-//! Asks one state everything, and prints the figures for the process that asked for them.
+//! Asks one state everything.
 
 use std::{path::Path, time::Instant};
 
@@ -12,13 +12,12 @@ use hookgate::{
         query::{EventFilter, EventKey, EventOrder, Histogram, PageRequest},
     },
 };
-use serde_json::json;
 
 use crate::{
     Budget,
     history::{CACHE_BYTES, DAY_MS, History, connection},
     questions::{COMBINED, Question, SINGLE},
-    table::{ms, rss_mib},
+    table::{Table, ms, rss_mib},
 };
 
 /// Events on a page.
@@ -26,18 +25,6 @@ const PAGE: usize = 100;
 /// New events and late changes that are not folded yet.
 const FRESH: u64 = 20_000;
 const CHANGED: u64 = 2_000;
-
-/// Figures for the process that asked for them, a line each.
-struct Figures {
-    millions: u64,
-}
-
-impl Figures {
-    fn add(&self, name: &str, value: f64, unit: &str, budget: f64) {
-        let name = format!("{} M, {name}", self.millions);
-        println!("{}", json!({ "name": name, "value": value, "unit": unit, "budget": budget }));
-    }
-}
 
 struct Subject {
     state: State,
@@ -51,8 +38,8 @@ fn standing(id: ConnectionId) -> Standing {
     Standing { paused: id == connection(42), generation: 0 }
 }
 
-pub(crate) fn ask(budget: Budget, dir: &Path, times: u64) {
-    let table = Figures { millions: budget.events / 1_000_000 };
+pub(crate) fn ask(budget: Budget, dir: &Path, times: u64) -> Table {
+    let mut table = Table::default();
     let history = History { events: budget.events };
     let over = Overlaid::new();
     let idle = rss_mib();
@@ -61,13 +48,14 @@ pub(crate) fn ask(budget: Budget, dir: &Path, times: u64) {
     table.add("open", ms(opened), "ms", 10_000.0);
     let mut subject = Subject { state, over, history, times };
     for order in [EventOrder::Created, EventOrder::LastAttempt] {
-        subject.first_pages(&table, &budget, order);
-        subject.far_pages(&table, &budget, order);
+        subject.first_pages(&mut table, &budget, order);
+        subject.far_pages(&mut table, &budget, order);
     }
-    subject.figures(&table, &budget);
+    subject.figures(&mut table, &budget);
     table.add("memory above idle", rss_mib() - idle, "MiB", budget.memory_mib);
     subject.over = history.overlay(FRESH, CHANGED);
-    subject.overlaid(&table, &budget);
+    subject.overlaid(&mut table, &budget);
+    table
 }
 
 fn words(order: EventOrder) -> &'static str {
@@ -92,7 +80,7 @@ impl Subject {
     }
 
     /// The first pages of every question.
-    fn first_pages(&self, table: &Figures, budget: &Budget, order: EventOrder) {
+    fn first_pages(&self, table: &mut Table, budget: &Budget, order: EventOrder) {
         let first = PageRequest { order, descending: true, after: None, limit: PAGE };
         for (name, filter) in SINGLE.iter().chain(&COMBINED) {
             let once = |n| self.page(&filter(self.history, n), &first).1;
@@ -103,7 +91,7 @@ impl Subject {
     }
 
     /// A thousand pages on end, of everything and of what is rare: the last as fast as the first.
-    fn far_pages(&self, table: &Figures, budget: &Budget, order: EventOrder) {
+    fn far_pages(&self, table: &mut Table, budget: &Budget, order: EventOrder) {
         let failed = EventFilter { statuses: vec![EventStatus::Failed], ..EventFilter::default() };
         for (name, filter, pages) in [("everything", EventFilter::default(), 1_000), ("FAILED", failed, 200)] {
             let mut page = PageRequest { order, descending: true, after: None, limit: PAGE };
@@ -133,7 +121,7 @@ impl Subject {
     }
 
     /// Counts and histograms of every question.
-    fn figures(&self, table: &Figures, budget: &Budget) {
+    fn figures(&self, table: &mut Table, budget: &Budget) {
         let now = self.history.now();
         let shape = |length_ms: u64, buckets: usize| Histogram {
             start: now.minus_ms(length_ms),
@@ -142,9 +130,12 @@ impl Subject {
         };
         for question in SINGLE.iter().chain(&COMBINED) {
             let name = question.0;
-            let count = |asking: &Asking<'_>| drop(self.state.count(&self.over, asking).unwrap());
+            let count = |asking: &Asking<'_>| {
+                assert!(self.state.count(&self.over, asking).unwrap() <= self.history.events + FRESH)
+            };
             table.add(&format!("count, {name}"), self.median(question, count), "ms", budget.count_ms);
-            let month = |asking: &Asking<'_>| drop(self.state.histogram(&self.over, asking, shape(30 * DAY_MS, 1000)));
+            let month =
+                |asking: &Asking<'_>| drop(self.state.histogram(&self.over, asking, shape(30 * DAY_MS, 1000)).unwrap());
             table.add(&format!("histogram, {name}"), self.median(question, month), "ms", budget.histogram_ms);
             let day = |asking: &Asking<'_>| {
                 let created = Span::since(now.minus_ms(DAY_MS));
@@ -157,7 +148,7 @@ impl Subject {
     }
 
     /// The same with what is not folded yet, of the questions that it costs most.
-    fn overlaid(&self, table: &Figures, budget: &Budget) {
+    fn overlaid(&self, table: &mut Table, budget: &Budget) {
         for order in [EventOrder::Created, EventOrder::LastAttempt] {
             let first = PageRequest { order, descending: true, after: None, limit: PAGE };
             for (name, filter) in [SINGLE[0], SINGLE[4], SINGLE[8], SINGLE[13], COMBINED[0]] {
@@ -166,7 +157,8 @@ impl Subject {
                 table.add(&format!("overlay, {}, {name}", words(order)), median, "ms", budget.page_ms.0);
             }
         }
-        let count = |asking: &Asking<'_>| drop(self.state.count(&self.over, asking).unwrap());
+        let count =
+            |asking: &Asking<'_>| assert!(self.state.count(&self.over, asking).unwrap() <= self.history.events + FRESH);
         table.add("overlay, count, everything", self.median(&SINGLE[0], count), "ms", budget.count_ms);
     }
 }

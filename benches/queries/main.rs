@@ -13,10 +13,10 @@ mod questions;
 #[path = "../store/table.rs"]
 mod table;
 
-use std::{env, path::Path, process::Command};
+use std::{env, fs, path::Path, process::Command};
 
 use history::History;
-use table::Table;
+use serde_json::Value;
 
 /// The gateway's own.
 #[global_allocator]
@@ -55,29 +55,37 @@ fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["fill", events, dir] => History { events: events.parse().unwrap() }.fill(Path::new(dir)),
-        ["ask", events, dir, times] => {
+        ["ask", events, dir, times, figures] => {
             let budget = [MILLION, TEN_MILLION].into_iter().find(|budget| budget.events.to_string() == events);
-            asking::ask(budget.unwrap(), Path::new(dir), times.parse().unwrap());
+            let table = asking::ask(budget.unwrap(), Path::new(dir), times.parse().unwrap());
+            fs::write(figures, serde_json::to_vec(&table.json()).unwrap()).unwrap();
         }
         _ => measure(arguments.iter().any(|argument| argument == "--quick")),
     }
 }
 
 fn measure(quick: bool) {
-    let mut table = Table::default();
-    let sizes: &[Budget] = if quick { &[MILLION] } else { &[MILLION, TEN_MILLION] };
-    for budget in sizes {
+    let sizes: &[(&str, Budget)] = if quick { &[("1 M", MILLION)] } else { &[("1 M", MILLION), ("10 M", TEN_MILLION)] };
+    let mut all = Vec::new();
+    for (size, budget) in sizes {
+        println!("\n{} events on {} connections", budget.events, history::CONNECTIONS);
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let (events, dir) = (budget.events.to_string(), dir.path().to_str().unwrap());
-        run(&["fill", &events, dir]);
-        table.read(&run(&["ask", &events, dir, if quick { "40" } else { "200" }]));
+        let figures = dir.path().join("figures.json");
+        let (events, state) = (budget.events.to_string(), dir.path().join("state"));
+        let [state, path] = [&state, &figures].map(|path| path.to_str().unwrap());
+        run(&["fill", &events, state]);
+        run(&["ask", &events, state, if quick { "40" } else { "200" }, path]);
+        let mut rows: Vec<Value> = serde_json::from_slice(&fs::read(&figures).unwrap()).unwrap();
+        for row in &mut rows {
+            row["events"] = (*size).into();
+        }
+        all.append(&mut rows);
     }
-    table.finish("queries");
+    table::write("queries", &all);
 }
 
 /// Runs this program in another process.
-fn run(arguments: &[&str]) -> Vec<u8> {
-    let output = Command::new(env::current_exe().unwrap()).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    output.stdout
+fn run(arguments: &[&str]) {
+    let status = Command::new(env::current_exe().unwrap()).args(arguments).status().unwrap();
+    assert!(status.success(), "{arguments:?}");
 }

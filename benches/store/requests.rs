@@ -14,8 +14,8 @@ use hookgate::{
 };
 
 use super::{
-    CACHE_BYTES, START, STEP_MS,
-    table::{Table, cpu_us, median_ms, mixed, ms},
+    CACHE_BYTES, START, STEP_MS, cpu_us, median_ms,
+    table::{Table, mixed, ms},
 };
 
 const REQUESTS: u64 = 1_000_000;

@@ -109,18 +109,31 @@ impl History {
                 attempt(&mut row, created_at.plus_ms(3), Ok(200));
             }
         }
-        // Some were asked for again by hand, at any time since.
-        if (dice / 10_000).is_multiple_of(100) && row.event.phase.is_settled() {
-            let since = self.now().ms_since(created_at).max(1);
-            row.event.bulk_id = Some(bulk(dice / 1_000_000 % 10));
-            row.event.phase = Phase::Successful;
-            attempt(&mut row, created_at.plus_ms(mixed(dice) % since), Ok(204));
-        }
+        self.asked_again(&mut row, dice);
         if (dice / 7).is_multiple_of(1_000) {
             row.event.deleted_at = Some(created_at.plus_ms(DAY_MS));
         }
         row.event.version = u32::try_from(row.event.attempts.len()).unwrap();
         row
+    }
+
+    /// Some were asked for again by hand, at any time since; and every third day a bulk operation took one in fifty of the
+    /// six days before.
+    fn asked_again(self, row: &mut Row, dice: u64) {
+        let age = self.now().ms_since(row.event.created_at).max(1);
+        let behind = MONTH_MS - age.min(MONTH_MS);
+        let number = behind / (3 * DAY_MS) + 1 + dice / 1_000_000 % 2;
+        let at = match dice / 10_000 % 200 {
+            _ if !row.event.phase.is_settled() => return,
+            0 => row.event.created_at.plus_ms(mixed(dice) % age),
+            1..5 if number < 10 => {
+                row.event.bulk_id = Some(bulk(number));
+                self.now().minus_ms(MONTH_MS - number * 3 * DAY_MS).plus_ms(mixed(dice) % 600_000)
+            }
+            _ => return,
+        };
+        row.event.phase = Phase::Successful;
+        attempt(row, at, Ok(204));
     }
 
     fn accepted(self, seq: u64, on: u64, created_at: Timestamp) -> Row {

@@ -99,23 +99,25 @@ impl Walk<'_> {
 
     /// A key that none of a block's matching events behind the page's beginning comes before; `None` when it has none.
     fn first_of(&self, zones: &Zones, block: u64, zone: &Zone) -> Option<EventKey> {
-        let after = self.page.after;
+        let after = self.page.after.map(|after| after.last_attempt_at);
+        let (since, until) = self.plan.bounds();
         let lasts = self.plan.lasts(zones, zone);
         let (seq, at) = if self.page.descending {
-            let from = after.map_or(Some(Timestamp::MAX), |after| after.last_attempt_at);
+            let from = after.map_or(Some(Timestamp::MAX), |at| at).map(|at| until.map_or(at, |until| at.min(until)));
             let latest = |last: Option<(Timestamp, Timestamp)>| match (last, from) {
                 (None, _) => Some(None),
-                (Some((first, last)), Some(from)) if first <= from => Some(Some(last.min(from))),
-                (Some(_), _) => None,
+                (Some((first, last)), Some(from)) => {
+                    zone.last.latest_until(last.min(from)).filter(|at| *at >= first).map(Some)
+                }
+                (Some(_), None) => None,
             };
             (block * BLOCK_SLOTS + (BLOCK_SLOTS - 1), lasts.filter_map(latest).max()?)
         } else {
-            let from = after.and_then(|after| after.last_attempt_at);
-            let earliest = |last: Option<(Timestamp, Timestamp)>| match (last, from) {
-                (None, None) => Some(None),
-                (None, Some(_)) => None,
-                (Some((first, _)), None) => Some(Some(first)),
-                (Some((first, last)), Some(from)) => (last >= from).then(|| Some(first.max(from))),
+            let begins = after.flatten();
+            let from = begins.max(since).unwrap_or(Timestamp::from_ms(i64::MIN));
+            let earliest = |last: Option<(Timestamp, Timestamp)>| match last {
+                None => begins.is_none().then_some(None),
+                Some((first, last)) => zone.last.earliest_from(first.max(from)).filter(|at| *at <= last).map(Some),
             };
             (block * BLOCK_SLOTS, lasts.filter_map(earliest).min()?)
         };

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `keys`, `column` | bytes: keys, envelopes, packed columns |
 //! | `hot`, `scan`, `cold`, `combination`, `handles` | what a block's values say |
-//! | `zone`, `zones` | what memory keeps of blocks |
+//! | `zone`, `zones`, `stretches` | what memory keeps of blocks |
 //! | `view` | reading one block, hot and cold of the same moment |
 //! | `write`, `durable` | replacing blocks; making them survive |
 //! | `plan` | a filter in terms of zones and columns |
@@ -36,6 +36,7 @@ mod plan;
 mod query;
 mod requests;
 mod scan;
+mod stretches;
 mod tallies;
 #[cfg(test)]
 mod tests;

@@ -143,14 +143,18 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Whether its moments of creation, and when what it has is due, touch what is asked.
+    /// Whether any of its moments touch what is asked.
     fn touches(&self, zone: &Zone) -> bool {
         let filter = self.asking.filter;
         let next = |span: &Span| zone.next.is_some_and(|(first, last)| span.touches(first, last));
-        filter.created.touches(zone.created.0, zone.created.1) && restricts(&filter.next_attempt.span, next)
+        let last = |span: &Span| zone.last.touch(span);
+        filter.created.touches(zone.created.0, zone.created.1)
+            && restricts(&filter.last_attempt.span, last)
+            && restricts(&filter.successful.span, last)
+            && restricts(&filter.next_attempt.span, next)
     }
 
-    /// Whether they all are among those asked about.
+    /// Whether its moments of creation, and when what it has is due, all are among those asked about.
     fn covers(&self, zone: &Zone) -> bool {
         let filter = self.asking.filter;
         let next = |span: &Span| zone.next.is_none_or(|next| holds(span, next));
@@ -176,6 +180,13 @@ impl<'a> Plan<'a> {
             }
         };
         of(&filter.last_attempt.span).and(|| of(&filter.successful.span))
+    }
+
+    /// Last attempts of matching events ended from the one moment to the other, where it asks for a span.
+    pub(super) fn bounds(&self) -> (Option<Timestamp>, Option<Timestamp>) {
+        let spans = [self.asking.filter.last_attempt.span, self.asking.filter.successful.span];
+        let until = spans.iter().filter_map(|span| span.before).map(|before| before.minus_ms(1)).min();
+        (spans.iter().filter_map(|span| span.from).max(), until)
     }
 
     /// The columns that tell which events of a block match.

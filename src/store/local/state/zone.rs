@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     combination::{Combination, Stored},
     hot::{Hot, LiveSlot},
+    stretches::Stretches,
 };
 use crate::domain::Timestamp;
 
@@ -28,6 +29,8 @@ pub(super) struct Zone {
     pub(super) created: (Timestamp, Timestamp),
     /// When their requests' ids were drawn; at least that wide.
     pub(super) ids: (Timestamp, Timestamp),
+    /// When last attempts ended, of whichever combination.
+    pub(super) last: Stretches,
     /// When the next automatic retries are due of those that have one, earliest and latest.
     pub(super) next: Option<(Timestamp, Timestamp)>,
     /// What it has of each combination, at the places of its columns' dictionary.
@@ -116,7 +119,7 @@ impl Zone {
     pub(super) fn of(hot: &Hot) -> Option<Self> {
         let mut shares = vec![Share::NONE; hot.combinations().len()];
         let mut created: Option<(Timestamp, Timestamp)> = None;
-        let (mut queues, mut next) = (BTreeMap::new(), None);
+        let (mut queues, mut last, mut next) = (BTreeMap::new(), Vec::new(), None);
         for live in hot.live() {
             let combination = hot.combinations()[live.combination];
             if combination.stored.is_pending() {
@@ -127,13 +130,14 @@ impl Zone {
                 next = Some(widen(next, live.next(&combination)));
             }
             shares[live.combination].add(live.last_attempt());
+            last.extend(live.last_attempt());
             created = Some(widen(created, live.created));
         }
         let created = created?;
         // A block with events has a range; without one every time may be in it.
         let ids = hot.ids.unwrap_or((Timestamp::from_ms(i64::MIN), Timestamp::MAX));
         let queues = queues.into_values().collect();
-        Some(Self { created, ids, next, shares: shares.into(), queues })
+        Some(Self { created, ids, last: Stretches::of(last), next, shares: shares.into(), queues })
     }
 
     /// What it has of a connection's queue: of what is ready and of what waits.

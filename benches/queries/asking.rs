@@ -17,6 +17,7 @@ use crate::{
     Budget,
     history::{CACHE_BYTES, DAY_MS, History, connection},
     questions::{COMBINED, Question, SINGLE},
+    spread::spread,
     table::{Table, ms, rss_mib},
 };
 
@@ -63,12 +64,6 @@ fn words(order: EventOrder) -> &'static str {
         EventOrder::Created => "page",
         EventOrder::LastAttempt => "page by last attempt",
     }
-}
-
-/// The median and the slowest in a hundred.
-fn spread(mut times: Vec<f64>) -> (f64, f64) {
-    times.sort_by(f64::total_cmp);
-    (times[times.len() / 2], times[times.len() * 99 / 100])
 }
 
 impl Subject {

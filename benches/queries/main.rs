@@ -10,13 +10,18 @@
 mod asking;
 mod history;
 mod questions;
+mod served;
+#[path = "../relay/sink.rs"]
+mod sink;
+mod spread;
 #[path = "../store/table.rs"]
 mod table;
 
-use std::{env, fs, path::Path, process::Command};
+use std::{env, fs, path::Path, process::Command, time::Duration};
 
 use history::History;
 use serde_json::Value;
+use table::Table;
 
 /// The gateway's own.
 #[global_allocator]
@@ -81,6 +86,10 @@ fn measure(quick: bool) {
         }
         all.append(&mut rows);
     }
+    println!("\nthe gateway, with clients");
+    let mut served = Table::default();
+    served::measure(&mut served, if quick { 1 } else { 3 }, Duration::from_secs(if quick { 3 } else { 6 }));
+    all.append(&mut served.json());
     table::write("queries", &all);
 }
 

@@ -9,6 +9,7 @@
 
 mod literals;
 mod operators;
+mod projection;
 mod reference;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use serde_json::Value;
 
 use self::{
     operators::{Operator, is_loosely_equal, is_primitive, is_truthy},
+    projection::Projection,
     reference::Reference,
 };
 
@@ -38,6 +40,7 @@ pub struct PatternError;
 #[derive(Debug, Clone)]
 pub struct Pattern {
     root: Node,
+    projection: Projection,
     literals: Vec<String>,
 }
 
@@ -86,8 +89,8 @@ impl Pattern {
     pub fn new(filter: &Value) -> Result<Self, PatternError> {
         let mut nodes = NODES_MAX;
         let root = Node::of(filter, &mut nodes, DEPTH_MAX).ok_or(PatternError)?;
-        let literals = literals::of(&root);
-        Ok(Self { root, literals })
+        let (projection, literals) = (Projection::of(&root), literals::of(&root));
+        Ok(Self { root, projection, literals })
     }
 
     /// Whether a value matches; not when that takes longer than it may.
@@ -102,6 +105,15 @@ impl Pattern {
         let matching = Matching { steps: Cell::new(STEPS_MAX), depth: Cell::new(DEPTH_MAX), gave_up: Cell::new(false) };
         let matches = matching.matches(Some(value), &self.root, value, &mut Vec::new());
         (!matching.gave_up.get()).then_some(matches)
+    }
+
+    /// Reads of a document what the pattern looks at: it matches if and only if the whole document does.
+    ///
+    /// # Errors
+    ///
+    /// When it is not JSON, as far as it is looked at.
+    pub fn read(&self, document: &[u8]) -> Result<Value, serde_json::Error> {
+        self.projection.read(document)
     }
 
     /// Texts that the JSON of every value that matches has in it, as it would be written without an escape: where one is

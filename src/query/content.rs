@@ -143,7 +143,8 @@ impl BodyPattern {
         if is_plain && self.literals.iter().any(|literal| literal.find(bytes).is_none()) {
             return Verdict::Differs;
         }
-        match self.pattern.decide(&body(bytes)) {
+        let read = self.pattern.read(bytes).unwrap_or_else(|_| body(bytes));
+        match self.pattern.decide(&read) {
             Some(true) => Verdict::Matches,
             Some(false) => Verdict::Differs,
             None => Verdict::NotSearched,

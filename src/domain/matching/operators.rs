@@ -51,6 +51,11 @@ impl Operator {
         Some(Self { kind, operand: operand.clone(), reference })
     }
 
+    /// Whether what it compares with stands elsewhere in the document.
+    pub(super) const fn has_reference(&self) -> bool {
+        self.reference.is_some()
+    }
+
     /// Whether it holds for a value, taken by its word.
     pub(super) fn holds(&self, value: Option<&Value>) -> bool {
         holds(self.kind, value, &self.operand)

@@ -18,6 +18,9 @@ fn check(cases: &str) -> usize {
     let cases: Vec<Value> = serde_json::from_str(cases).unwrap();
     for case in &cases {
         assert_eq!(matches(&case["filter"], &case["input"]), case["match"].as_bool().unwrap(), "{case}");
+        let pattern = Pattern::new(&case["filter"]).unwrap();
+        let read = pattern.read(case["input"].to_string().as_bytes()).unwrap();
+        assert_eq!(pattern.matches(&read), case["match"].as_bool().unwrap(), "{case} as {read}");
     }
     cases.len()
 }
@@ -68,6 +71,19 @@ fn a_pattern_has_a_size() {
 }
 
 #[test]
+fn only_what_is_looked_at_is_read() {
+    let read = |filter: Value, document: &str| Pattern::new(&filter).unwrap().read(document.as_bytes()).unwrap();
+    let document = r#"{"a":{"b":1.50,"c":[{"d":2,"e":3}]},"f":"x","n":7}"#;
+    assert_eq!(read(json!({ "a": { "c": { "d": 2 } } }), document), json!({ "a": { "c": [{ "d": 2 }] } }));
+    assert_eq!(read(json!({ "a": { "b": 1 } }), document).to_string(), r#"{"a":{"b":1.50}}"#);
+    assert_eq!(read(json!({ "f": { "g": 1 }, "n": { "g": 1 } }), document), json!({ "f": null, "n": null }));
+    assert_eq!(read(json!({ "f": { "$ref": "$.n" } }), document).to_string(), document);
+    for bad in ["{", "{}x", "[1", "\"a", ""] {
+        assert!(Pattern::new(&json!({ "a": 1 })).unwrap().read(bad.as_bytes()).is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn literals_are_what_no_match_is_without() {
     let literals = |filter: Value| Pattern::new(&filter).unwrap().literals().to_vec();
     assert_eq!(literals(json!({ "type": "order.paid", "n": 1, "s": "10" })), ["order.paid", "type", "n", "s"]);
@@ -102,6 +118,13 @@ proptest! {
     #[test]
     fn anything_has_an_answer(filter in json_values(), input in json_values()) {
         let _: Option<bool> = Pattern::new(&filter).unwrap().decide(&input);
+    }
+
+    #[test]
+    fn what_is_read_matches_as_the_whole_does(filter in json_values(), input in json_values()) {
+        let pattern = Pattern::new(&filter).unwrap();
+        let read = pattern.read(input.to_string().as_bytes()).unwrap();
+        prop_assert_eq!(pattern.decide(&read), pattern.decide(&input), "{} of {}", read, input);
     }
 
     #[test]

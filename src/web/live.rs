@@ -7,6 +7,7 @@
 //! The event path notes numbers and knows of no reader. The thread lives while anybody reads, and a little longer, so that a
 //! reader whose connection broke can go on where it was.
 
+mod budget;
 mod group;
 mod items;
 mod piece;

@@ -64,7 +64,7 @@ fn a_stream_that_is_quiet_says_so_and_leads_on_from_there() {
     assert_eq!((begun.name.as_str(), quiet.name.as_str(), &quiet.data), ("", "", &Value::Null));
     assert!(!quiet.id.is_empty());
     drop(stream);
-    let _ = gateway.ingest(&other, b"{}");
+    drop(gateway.ingest(&other, b"{}"));
     let request = gateway.ingest(&flow, b"{}");
     let mut back = resume(&gateway, &of(&flow), &quiet.id);
     let shown = back.next_named("event");
@@ -104,7 +104,7 @@ fn a_stream_ends_when_its_key_is_revoked() {
     let reader = ApiClient { key: made["key"].as_str().unwrap().to_owned(), ..(*gateway).clone() };
     let (mut ours, mut theirs) = (open(&gateway, &of(&flow)), open(&reader, &of(&flow)));
     assert!(theirs.next_event().is_some());
-    let _ = gateway.ok("DELETE", &format!("/keys/{}", id(&made)), None);
+    drop(gateway.ok("DELETE", &format!("/keys/{}", id(&made)), None));
     let request = gateway.ingest(&flow, b"{}");
     assert_eq!(ours.next_named("event").data["request_id"], request);
     while theirs.next_event().is_some() {}

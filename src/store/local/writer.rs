@@ -418,22 +418,16 @@ impl WriterThread {
         self.effects = effects;
     }
 
+    /// Events that are new or changed, for followers; nothing else is an event's change.
     fn note_changes(&self, effects: &[Effect]) {
         let Some(mut noting) = self.shared.changes.noting() else { return };
         for effect in effects {
-            match effect {
-                Effect::Accepted { job, first_seq, .. } => {
-                    for (seq, Route { connection_id, .. }) in (*first_seq..).zip(&job.routes) {
-                        noting.add(Noted { seq, connection: *connection_id, attempt: 0 });
-                    }
+            if let Effect::Accepted { job, first_seq, .. } = effect {
+                for (seq, Route { connection_id, .. }) in (*first_seq..).zip(&job.routes) {
+                    noting.add(Noted { seq, connection: *connection_id, attempt: 0 });
                 }
-                Effect::Recorded { event, has_attempt, .. } => noting.add(Noted::of(event, *has_attempt)),
-                Effect::Configured { .. }
-                | Effect::Documented { .. }
-                | Effect::Forgotten { .. }
-                | Effect::Carried { .. }
-                | Effect::Repeated { .. }
-                | Effect::Repeat { .. } => {}
+            } else if let Effect::Recorded { event, has_attempt, .. } = effect {
+                noting.add(Noted::of(event, *has_attempt));
             }
         }
     }

@@ -13,10 +13,11 @@ use std::{
 use bytes::Bytes;
 
 use super::{
+    budget::{Budget, SHOWN_MAX},
     group::{Group, Member, Pass, Shows, Wanted},
     items::{Item, Items},
     piece::{self, Reason},
-    reader::{Mailbox, QUEUE_BYTES_MAX},
+    reader::Mailbox,
     shapes::Shapes,
 };
 use crate::{
@@ -33,13 +34,6 @@ const CHANGES_MAX: usize = 8_192;
 const ROWS_MAX: usize = 2_048;
 /// Times that a filter is asked about a row in a round: about a millisecond of work.
 const MATCHES_MAX: usize = 20_000;
-/// Events or attempts that readers who want the same are shown in a round: a thousand a second are more than anybody reads.
-const SHOWN_MAX: usize = 100;
-/// The same, times their readers: each piece that goes out costs a write.
-const SHARES_MAX: usize = 2_000;
-/// Bytes that readers who want the same are put in a round, and the same times their readers: bodies of answers may be large.
-const PIECE_BYTES_MAX: usize = QUEUE_BYTES_MAX / 2;
-const SHARED_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Changes that a reader who comes back is shown at once.
 const RESUMED_MAX: usize = SHOWN_MAX;
 
@@ -198,7 +192,7 @@ impl Tail {
         };
         let configuration = Arc::clone(&self.configuration);
         let mut shapes = Shapes::new(&self.query, &configuration, &self.ingress_url);
-        let (mut asked, at) = (0, self.query.now());
+        let (mut asked, mut budget, at) = (0, Budget::default(), self.query.now());
         for (group, candidates) in groups.iter_mut().zip(candidates) {
             asked += candidates.len();
             if asked > MATCHES_MAX {
@@ -210,14 +204,16 @@ impl Tail {
                 rows.get(&item.seq).is_some_and(|event| group.wanted.matches(event, item.attempt, standing, at))
             };
             let shown: Vec<Item> = candidates.iter().filter(matches).copied().collect();
-            if is_too_much(shown.len(), group) {
-                group.owe(Reason::Busy);
-            } else if !shown.is_empty() {
-                let bytes_max = PIECE_BYTES_MAX.min(SHARED_BYTES_MAX / group.members.len().max(1));
-                match piece_of(&shown, &rows, &group.wanted, &mut shapes, bytes_max) {
-                    Some(piece) => group.put(&piece, self.follower.place(), now),
-                    None => group.owe(Reason::Busy),
+            if shown.is_empty() {
+                continue;
+            }
+            let room = budget.room(shown.len(), group);
+            match room.and_then(|bytes| piece_of(&shown, &rows, &group.wanted, &mut shapes, bytes)) {
+                Some(piece) => {
+                    budget.spend(shown.len(), piece.len(), group);
+                    group.put(&piece, self.follower.place(), now);
                 }
+                None => group.owe(Reason::Busy),
             }
         }
         Ok(())
@@ -254,11 +250,6 @@ fn piece_of(
     Some(piece.into())
 }
 
-/// Whether so many are not shown to so many readers.
-fn is_too_much(shown: usize, group: &Group) -> bool {
-    shown > SHOWN_MAX || shown * group.members.len() > SHARES_MAX.max(group.members.len())
-}
-
 /// What each group may want, by the connections that its filter names. One that is owed a word gets nothing, and one that
 /// would have to be told too much, or have too much read, is owed one.
 fn candidates(items: &Items, groups: &mut [Group]) -> Vec<Vec<Item>> {
@@ -276,7 +267,9 @@ fn candidates(items: &Items, groups: &mut [Group]) -> Vec<Vec<Item>> {
         wanted.sort_unstable_by_key(|item| item.place);
         wanted.dedup_by_key(|item| item.place);
         let new = wanted.iter().filter(|item| !read.contains_key(&item.seq)).count();
-        if read.len() + new > ROWS_MAX || (group.wanted.takes_all() && is_too_much(wanted.len(), group)) {
+        if read.len() + new > ROWS_MAX
+            || (group.wanted.takes_all() && Budget::default().room(wanted.len(), group).is_none())
+        {
             group.owe(Reason::Busy);
             return Vec::new();
         }

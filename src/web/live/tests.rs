@@ -215,6 +215,32 @@ fn many_readers_are_shown_less_than_few() {
 }
 
 #[test]
+fn readers_who_want_different_things_share_what_is_shown_in_a_round_and_take_turns() {
+    let mut world = World::new();
+    let mut readers: Vec<Reader> = (0..1_000).map(|reader| world.join(of_connection(1 + reader % 2))).collect();
+    let told = |readers: &mut [Reader]| {
+        let of: Vec<String> = readers.iter_mut().map(|reader| names(&heard(reader)).join(" ")).collect();
+        assert!(of.chunks(2).all(|pair| pair == &of[..2]), "who wants the same is told the same");
+        (of[0].clone(), of[1].clone())
+    };
+    world.accept(&[1, 1, 2, 2]);
+    world.round();
+    let shown = "event event".to_owned();
+    assert_eq!(told(&mut readers), (shown.clone(), shown.clone()));
+    let mut firsts = Vec::new();
+    for _ in 0..2 {
+        world.round_after(RESYNC_INTERVAL);
+        world.accept(&[1, 1, 1, 2, 2, 2]);
+        world.round_after(RESYNC_INTERVAL);
+        let (one, other) = told(&mut readers);
+        let is_shown = |told: &str| told == "event event event";
+        assert!(is_shown(&one) != is_shown(&other), "{one:?} and {other:?}");
+        firsts.push(is_shown(&one));
+    }
+    assert_ne!(firsts[0], firsts[1]);
+}
+
+#[test]
 fn who_comes_back_goes_on_where_it_was() {
     let mut world = World::new();
     let mut reader = world.join(EventFilter::default());

@@ -6,14 +6,10 @@
 
 #[path = "store/requests.rs"]
 mod requests;
+#[path = "store/table.rs"]
+mod table;
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Instant,
-};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Instant};
 
 use hookgate::{
     domain::{
@@ -30,6 +26,8 @@ use hookgate::{
         query::{EventFilter, EventOrder, Histogram, Optional, PageRequest},
     },
 };
+
+use table::{Table, mixed, ms, rss_mib};
 
 const CACHE_BYTES: u64 = 64 << 20;
 const EVENTS: u64 = 1_000_000;
@@ -65,7 +63,7 @@ fn main() {
     hold(&mut table);
     feed(&mut table);
     requests::measure(&mut table);
-    table.finish();
+    table::write("store", &table.json());
 }
 
 /// The same with rows that are not folded yet: as many as a busy minute leaves.
@@ -273,13 +271,6 @@ fn place(record: u64) -> Option<RecordRef> {
     Some(RecordRef { segment: at >> 26, offset: at & ((1 << 26) - 1) })
 }
 
-/// A number that looks random but is the same in every run.
-fn mixed(seed: u64) -> u64 {
-    let mut mixed = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed ^ (mixed >> 29)
-}
-
 fn ask(table: &mut Table, state: &State) {
     let over = Overlaid::new();
     let now = Timestamp::from_ms(START + STEP_MS * EVENTS.cast_signed());
@@ -345,47 +336,10 @@ fn median_ms(mut work: impl FnMut()) -> f64 {
     times[times.len() / 2]
 }
 
-fn ms(since: Instant) -> f64 {
-    since.elapsed().as_secs_f64() * 1000.0
-}
-
 /// Processor time of this process, threads that ended included, in microseconds; to a hundredth of a second.
 fn cpu_us() -> f64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap();
     // Behind the name, which may hold anything: user time is the 12th field, system time the 13th.
     let fields = stat.rsplit_once(") ").unwrap().1.split(' ');
     fields.skip(11).take(2).map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() * 10_000.0
-}
-
-fn rss_mib() -> f64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
-}
-
-#[derive(Default)]
-struct Table(Vec<(String, f64, &'static str, f64)>);
-
-impl Table {
-    fn add(&mut self, name: &str, value: f64, unit: &'static str, budget: f64) {
-        let verdict = if value <= budget { "" } else { "  OVER" };
-        println!("{name:<44} {value:>9.2} {unit:<13} budget {budget:>6}{verdict}");
-        self.0.push((name.to_owned(), value, unit, budget));
-    }
-
-    fn finish(&self) {
-        let rows = self.0.iter().map(|(name, value, unit, budget)| {
-            serde_json::json!({ "name": name, "value": value, "unit": unit, "budget": budget })
-        });
-        let folder = target().join("bench");
-        fs::create_dir_all(&folder).unwrap();
-        let path = folder.join("store.json");
-        fs::write(&path, serde_json::to_string_pretty(&rows.collect::<Vec<_>>()).unwrap()).unwrap();
-        println!("written to {}", path.display());
-    }
-}
-
-/// The target directory: this program lies in `<target>/<profile>/deps`.
-fn target() -> PathBuf {
-    std::env::current_exe().unwrap().ancestors().nth(3).unwrap().to_owned()
 }

@@ -13,7 +13,10 @@ use hookgate::{
     },
 };
 
-use super::{CACHE_BYTES, START, STEP_MS, Table, cpu_us, median_ms, mixed, ms};
+use super::{
+    CACHE_BYTES, START, STEP_MS, cpu_us, median_ms,
+    table::{Table, mixed, ms},
+};
 
 const REQUESTS: u64 = 1_000_000;
 const SOURCES: u64 = 100;

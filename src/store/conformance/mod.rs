@@ -77,6 +77,8 @@ macro_rules! conformance_tests {
             cutting::events_cut_by_their_connection_are_cancelled_and_never_pending_again,
             cutting::a_retry_brings_a_cut_event_back,
             cutting::what_a_queue_has_of_a_new_generation_comes_without_the_old,
+            filtering::what_a_bulk_operation_asked_for_is_found_by_it,
+            filtering::a_deleted_event_is_found_by_its_id_alone,
             filtering::filters_restrict_by_what_became_of_events,
             filtering::events_are_found_by_their_ids_and_those_of_their_requests,
             filtering::pages_by_the_last_attempt_walk_both_ways,

@@ -208,8 +208,12 @@ impl Head {
 }
 
 /// Request and place in the fan-out of each event of a part, with its place in the part: a fraction of what decoding all costs.
-pub(super) fn decode_names(body: &[u8]) -> Result<Vec<(usize, RequestId, u16)>, Corrupt> {
+/// None when no id has any of some times, which are in order.
+pub(super) fn decode_names(body: &[u8], times: &[Timestamp]) -> Result<Vec<(usize, RequestId, u16)>, Corrupt> {
     let head = Head::decode(&mut Reader::new(body))?;
+    if !head.times.iter().any(|time| times.binary_search(&Timestamp::from_ms(*time)).is_ok()) {
+        return Ok(Vec::new());
+    }
     // The random parts of the ids are what a part ends with.
     let start = body.len().checked_sub(head.times.len() * RANDOM_BYTES).ok_or(Corrupt("it ends too early"))?;
     let ids = decode_ids(&mut Reader::new(&body[start..]), &head.fresh, &head.times)?;

@@ -139,6 +139,25 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Passes a column over.
+    pub(super) fn skip_column(&mut self, count: usize) -> Result<(), Corrupt> {
+        if count > COLUMN_MAX {
+            return Err(Corrupt("a column is too long"));
+        }
+        let tag = self.byte()?;
+        self.signed()?;
+        match tag {
+            CONSTANT => Ok(()),
+            width @ 1..=8 => self.bytes(count * usize::from(width)).map(drop),
+            SPARSE => {
+                let exceptions = self.count()?;
+                self.skip_column(exceptions)?;
+                self.skip_column(exceptions)
+            }
+            _ => Err(Corrupt("a column's width is unknown")),
+        }
+    }
+
     /// The width is a constant, so that the loop compiles to plain loads.
     fn packed<const WIDTH: usize>(&mut self, min: i64, count: usize) -> Result<Vec<i64>, Corrupt> {
         let bytes = self.bytes(count * WIDTH)?;
@@ -184,6 +203,9 @@ mod tests {
         let bytes = writer.into_bytes();
         let mut reader = Reader::new(&bytes);
         assert_eq!(reader.column(values.len()).unwrap(), values);
+        let mut passing = Reader::new(&bytes);
+        passing.skip_column(values.len()).unwrap();
+        assert!(passing.0.is_empty(), "everything is passed over");
         assert!(reader.0.is_empty(), "everything is read");
         bytes.len()
     }

@@ -42,7 +42,7 @@ pub(super) enum HotSlot {
 const CODE_NEVER: u16 = 0;
 const CODE_GONE: u16 = 1;
 /// The dictionary's first entry.
-const CODE_FIRST: u16 = 2;
+pub(super) const CODE_FIRST: u16 = 2;
 
 /// A decoded block without its parts. Times in milliseconds; slots that hold no event have zeros.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -147,10 +147,12 @@ impl Hot {
         writer.signed(first);
         writer.signed(last.wrapping_sub(first));
         writer.varint(self.codes.len() as u64);
+        let mut dictionary = Writer::default();
+        self.combinations.iter().for_each(|combination| combination.encode(&mut dictionary));
+        let dictionary = dictionary.into_bytes();
         writer.varint(self.combinations.len() as u64);
-        for combination in &self.combinations {
-            combination.encode(&mut writer);
-        }
+        writer.varint(dictionary.len() as u64);
+        writer.bytes(&dictionary);
         writer.column(&self.codes.iter().map(|code| i64::from(*code)).collect::<Vec<_>>());
         // Neighbours were created within milliseconds of each other, tried soon after, and due seldom.
         let created = self.filled_created();
@@ -197,23 +199,9 @@ impl Hot {
 
     pub(super) fn decode(body: &[u8]) -> Result<Self, Corrupt> {
         let mut reader = Reader::new(body);
-        let (first, span) = (reader.signed()?, reader.signed()?);
-        let ids = (span >= 0).then(|| (Timestamp::from_ms(first), Timestamp::from_ms(first.wrapping_add(span))));
-        let used = reader.count()?;
-        if used as u64 > BLOCK_SLOTS {
-            return Err(Corrupt("it has too many slots"));
-        }
-        let combinations =
-            (0..reader.count()?).map(|_| Combination::decode(&mut reader)).collect::<Result<Vec<_>, _>>()?;
-        let codes = narrow::<u16>(reader.column(used)?)?;
-        if codes.iter().any(|code| usize::from(code.saturating_sub(1)) > combinations.len()) {
-            return Err(Corrupt("a code is outside of the dictionary"));
-        }
-        let mut created = vec![reader.signed()?; used];
-        let steps = reader.column(used.saturating_sub(1))?;
-        for (at, step) in (1..).zip(steps) {
-            created[at] = created[at - 1].wrapping_add(step);
-        }
+        let Head { ids, used, dictionary: (entries, mut dictionary), codes } = Head::decode(&mut reader)?;
+        let combinations = (0..entries).map(|_| Combination::decode(&mut dictionary)).collect::<Result<Vec<_>, _>>()?;
+        let created = decode_created(&mut reader, used)?;
         let add = |times: Vec<i64>| times.iter().zip(&created).map(|(time, base)| time.wrapping_add(*base)).collect();
         let last = add(reader.column(used)?);
         let due = add(reader.column(used)?);
@@ -244,6 +232,45 @@ impl Hot {
             }
         }
     }
+}
+
+/// How a block begins.
+pub(super) struct Head<'a> {
+    ids: Option<(Timestamp, Timestamp)>,
+    /// Slots up to the last that was ever used.
+    pub(super) used: usize,
+    /// How many entries, and their bytes.
+    dictionary: (usize, Reader<'a>),
+    pub(super) codes: Vec<u16>,
+}
+
+impl<'a> Head<'a> {
+    pub(super) fn decode(reader: &mut Reader<'a>) -> Result<Self, Corrupt> {
+        let (first, span) = (reader.signed()?, reader.signed()?);
+        let ids = (span >= 0).then(|| (Timestamp::from_ms(first), Timestamp::from_ms(first.wrapping_add(span))));
+        let used = reader.count()?;
+        if used as u64 > BLOCK_SLOTS {
+            return Err(Corrupt("it has too many slots"));
+        }
+        let entries = reader.count()?;
+        let length = reader.count()?;
+        let dictionary = Reader::new(reader.bytes(length)?);
+        let codes = narrow::<u16>(reader.column(used)?)?;
+        if codes.iter().any(|code| usize::from(code.saturating_sub(1)) > entries) {
+            return Err(Corrupt("a code is outside of the dictionary"));
+        }
+        Ok(Self { ids, used, dictionary: (entries, dictionary), codes })
+    }
+}
+
+/// When the events of a block were created; slots without one repeat a neighbour's.
+pub(super) fn decode_created(reader: &mut Reader<'_>, used: usize) -> Result<Vec<i64>, Corrupt> {
+    let mut created = vec![reader.signed()?; used];
+    let steps = reader.column(used.saturating_sub(1))?;
+    for (at, step) in (1..).zip(steps) {
+        created[at] = created[at - 1].wrapping_add(step);
+    }
+    Ok(created)
 }
 
 /// An event as [`Hot::live`] walks over it.

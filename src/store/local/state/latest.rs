@@ -13,7 +13,9 @@ use super::{
     State, StateError,
     plan::Plan,
     query::{has, rows_of},
+    scan::{Columns, Scanned},
     zone::Zone,
+    zones::Zones,
 };
 use crate::{
     domain::Timestamp,
@@ -85,7 +87,7 @@ impl Walk<'_> {
     fn begin(&mut self) {
         let zones = self.state.zones.read();
         let blocks = zones.iter().filter_map(|(block, zone)| {
-            let first = self.first_of(*block, zone)?;
+            let first = self.first_of(&zones, *block, zone)?;
             Some((Place::of(first, self.page.descending), Candidate::Block, Some(*block)))
         });
         self.heap = blocks.collect();
@@ -96,22 +98,30 @@ impl Walk<'_> {
     }
 
     /// A key that none of a block's matching events behind the page's beginning comes before; `None` when it has none.
-    fn first_of(&self, block: u64, zone: &Zone) -> Option<EventKey> {
-        if !self.plan.may_match(zone) {
-            return None;
-        }
-        let untried = || self.plan.may_match_untried(zone).then_some(None);
-        let (end, at) = if self.page.descending {
-            let from = self.page.after.map_or(Some(Timestamp::MAX), |after| after.last_attempt_at);
-            let tried = from.and_then(|from| zone.last.latest_until(from)).map(Some);
-            (block * BLOCK_SLOTS + (BLOCK_SLOTS - 1), tried.or_else(untried)?)
+    fn first_of(&self, zones: &Zones, block: u64, zone: &Zone) -> Option<EventKey> {
+        let after = self.page.after.map(|after| after.last_attempt_at);
+        let (since, until) = self.plan.bounds();
+        let lasts = self.plan.lasts(zones, zone);
+        let (seq, at) = if self.page.descending {
+            let from = after.map_or(Some(Timestamp::MAX), |at| at).map(|at| until.map_or(at, |until| at.min(until)));
+            let latest = |last: Option<(Timestamp, Timestamp)>| match (last, from) {
+                (None, _) => Some(None),
+                (Some((first, last)), Some(from)) => {
+                    zone.last.latest_until(last.min(from)).filter(|at| *at >= first).map(Some)
+                }
+                (Some(_), None) => None,
+            };
+            (block * BLOCK_SLOTS + (BLOCK_SLOTS - 1), lasts.filter_map(latest).max()?)
         } else {
-            let from = self.page.after.and_then(|after| after.last_attempt_at);
-            let tried = || zone.last.earliest_from(from.unwrap_or(Timestamp::from_ms(i64::MIN))).map(Some);
-            let untried = if from.is_none() { untried() } else { None };
-            (block * BLOCK_SLOTS, untried.or_else(tried)?)
+            let begins = after.flatten();
+            let from = begins.max(since).unwrap_or(Timestamp::from_ms(i64::MIN));
+            let earliest = |last: Option<(Timestamp, Timestamp)>| match last {
+                None => begins.is_none().then_some(None),
+                Some((first, last)) => zone.last.earliest_from(first.max(from)).filter(|at| *at <= last).map(Some),
+            };
+            (block * BLOCK_SLOTS, lasts.filter_map(earliest).min()?)
         };
-        Some(EventKey { last_attempt_at: at, seq: end })
+        Some(EventKey { last_attempt_at: at, seq })
     }
 
     fn is_behind(&self, key: EventKey) -> bool {
@@ -156,10 +166,16 @@ impl Walk<'_> {
     }
 
     fn matching(&self, block: u64) -> Result<Vec<EventKey>, StateError> {
-        let Some(hot) = self.state.view(block).hot()? else { return Ok(Vec::new()) };
+        let view = self.state.view(block);
+        let Some(zone) = view.zone() else { return Ok(Vec::new()) };
+        let columns = Columns { last: true, ..self.plan.columns(zone) };
+        let Some(scan) = view.scan(columns)? else { return Ok(Vec::new()) };
         let overlay = self.over.get(&block).map(Arc::as_ref);
-        let folded = self.plan.select(&hot).filter(|live| !has(overlay, live.slot));
-        let key = |slot: u16| block * BLOCK_SLOTS + u64::from(slot);
-        Ok(folded.map(|live| EventKey { last_attempt_at: live.last_attempt(), seq: key(live.slot) }).collect())
+        let key = |one: Scanned| EventKey {
+            last_attempt_at: zone.shares[one.place].last().map(|_| one.last),
+            seq: block * BLOCK_SLOTS + u64::from(one.slot),
+        };
+        let folded = self.plan.select(view.zones(), zone, &scan).filter(|one| !has(overlay, one.slot));
+        Ok(folded.map(key).collect())
     }
 }

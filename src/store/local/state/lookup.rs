@@ -112,7 +112,7 @@ impl State {
         let mut seqs = BTreeSet::new();
         for block in blocks {
             if seqs.len() < enough {
-                self.find_folded(block, wanted, &mut seqs)?;
+                self.find_folded(block, times, wanted, &mut seqs)?;
             }
         }
         if seqs.len() < enough {
@@ -132,12 +132,13 @@ impl State {
     fn find_folded(
         &self,
         block: u64,
+        times: &[Timestamp],
         wanted: &dyn Fn(RequestId, u16) -> bool,
         seqs: &mut BTreeSet<Seq>,
     ) -> Result<(), StateError> {
         let view = self.view(block);
         for (part, first) in (0u8..).zip((0..BLOCK_SLOTS).step_by(usize::from(PART_SLOTS))) {
-            let names = view.names(part)?.into_iter().filter(|(_, request, index)| wanted(*request, *index));
+            let names = view.names(part, times)?.into_iter().filter(|(_, request, index)| wanted(*request, *index));
             seqs.extend(names.map(|(place, ..)| block * BLOCK_SLOTS + first + place as u64));
         }
         Ok(())

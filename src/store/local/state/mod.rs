@@ -7,8 +7,8 @@
 //! | file | owns |
 //! |---|---|
 //! | `keys`, `column` | bytes: keys, envelopes, packed columns |
-//! | `hot`, `cold`, `combination`, `handles` | what a block's values say |
-//! | `zone`, `stretches` | what memory keeps of a block |
+//! | `hot`, `scan`, `cold`, `combination`, `handles` | what a block's values say |
+//! | `zone`, `zones`, `stretches` | what memory keeps of blocks |
 //! | `view` | reading one block, hot and cold of the same moment |
 //! | `write`, `durable` | replacing blocks; making them survive |
 //! | `plan` | a filter in terms of zones and columns |
@@ -35,6 +35,7 @@ mod pending;
 mod plan;
 mod query;
 mod requests;
+mod scan;
 mod stretches;
 mod tallies;
 #[cfg(test)]
@@ -42,9 +43,10 @@ mod tests;
 mod view;
 mod write;
 mod zone;
+mod zones;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::Arc,
@@ -53,7 +55,7 @@ use std::{
 
 use parking_lot::{Mutex, RwLock};
 
-use self::{error::Corrupt, handles::Handles, hot::Hot, requests::RequestZones, zone::Zone};
+use self::{error::Corrupt, handles::Handles, hot::Hot, requests::RequestZones, zone::Zone, zones::Zones};
 pub use self::{
     error::StateError,
     held::HeldAsk,
@@ -70,9 +72,6 @@ const LOCK_TRIES: u32 = 250;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// Decoded blocks that are kept, at about 40 KiB each. *Motive:* who drains a backlog asks for neighbours, on a few connections at a time.
 const RECENT_BLOCKS: usize = 16;
-
-/// Zones by block.
-type Zones = BTreeMap<u64, Arc<Zone>>;
 
 /// Events in sled. Shared by `Arc`: one writer, many readers.
 ///
@@ -173,7 +172,7 @@ impl State {
                 return Err(damaged(Corrupt("it uses a handle without an id")));
             }
             let zone = Zone::of(&hot).ok_or_else(|| damaged(Corrupt("it has no event")))?;
-            zones.insert(block, Arc::new(zone));
+            zones.put(block, zone, hot.combinations());
         }
         Ok(())
     }

@@ -5,8 +5,9 @@ use std::cell::RefCell;
 use super::{
     combination::{Combination, MANY_TRIES, Stored},
     handles::Handles,
-    hot::{Hot, LiveSlot},
-    zone::Zone,
+    scan::{Columns, Scan, Scanned},
+    zone::{Share, Zone},
+    zones::Zones,
 };
 use crate::{
     domain::{AttemptTrigger, ConnectionId, Event, EventStatus, Phase, Span, Standing, Timestamp},
@@ -24,20 +25,32 @@ pub struct Asking<'a> {
     pub now: Timestamp,
 }
 
-/// What a filter says of all events of a combination, leaving aside the moments it asks about.
+/// What a filter says of all events of a combination; the moments it asks about are another matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     No,
     Yes,
-    /// It depends on when each is due, or on how often each was tried.
+    /// It depends on when each is due, or how often and when each was tried.
     Each,
+}
+
+impl Verdict {
+    /// What two make together.
+    fn and(self, other: impl FnOnce() -> Self) -> Self {
+        match self {
+            Self::No => Self::No,
+            Self::Yes => other(),
+            Self::Each if other() == Self::No => Self::No,
+            Self::Each => Self::Each,
+        }
+    }
 }
 
 /// What a filter says of a zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Share {
+pub(super) enum Found {
     /// None of its events match.
-    None,
+    Nothing,
     /// So many match.
     Counted(u64),
     /// The block must be asked.
@@ -53,8 +66,8 @@ pub(super) struct Plan<'a> {
     sources: Option<Vec<bool>>,
     destinations: Option<Vec<bool>>,
     bulks: Option<Vec<bool>>,
-    /// Whether it asks when anything was, but for when events were created.
-    by_moments: bool,
+    /// Verdicts by combination, as far as they were asked, and of which epoch of the zones.
+    verdicts: RefCell<(u64, Vec<Option<Verdict>>)>,
     /// By handle, as far as it was asked.
     standings: RefCell<Vec<Option<Standing>>>,
 }
@@ -71,7 +84,6 @@ impl<'a> Plan<'a> {
             }
             (!ids.is_empty()).then_some(mask)
         };
-        let moments = [&filter.last_attempt, &filter.successful, &filter.next_attempt];
         Self {
             asking,
             handles,
@@ -79,7 +91,7 @@ impl<'a> Plan<'a> {
             sources: mask(filter.sources.iter().map(|id| id.bits()).collect()),
             destinations: mask(filter.destinations.iter().map(|id| id.bits()).collect()),
             bulks: mask(filter.bulks.iter().map(|id| id.bits()).collect()),
-            by_moments: moments.iter().any(|moment| moment.span != Span::default()),
+            verdicts: RefCell::default(),
             standings: RefCell::default(),
         }
     }
@@ -94,88 +106,142 @@ impl<'a> Plan<'a> {
     }
 
     /// Whether any event of a block may match.
-    pub(super) fn may_match(&self, zone: &Zone) -> bool {
-        self.touches(zone) && zone.combinations.iter().any(|(one, _)| self.verdict(one) != Verdict::No)
+    pub(super) fn may_match(&self, zones: &Zones, zone: &Zone) -> bool {
+        self.lasts(zones, zone).next().is_some()
     }
 
-    /// Whether events of a block that were never tried may match.
-    pub(super) fn may_match_untried(&self, zone: &Zone) -> bool {
-        self.touches(zone)
-            && zone.combinations.iter().any(|(one, _)| one.tries == 0 && self.verdict(one) != Verdict::No)
+    /// Of each combination of a block that may match: when its last attempts ended, earliest and latest.
+    pub(super) fn lasts<'z>(
+        &'z self,
+        zones: &'z Zones,
+        zone: &'z Zone,
+    ) -> impl Iterator<Item = Option<(Timestamp, Timestamp)>> + 'z {
+        let shares = if self.touches(zone) { zone.shares.iter() } else { [].iter() };
+        let may = |share: &&Share| {
+            self.verdict_of(zones, share.number) != Verdict::No && self.tried_within(share) != Verdict::No
+        };
+        shares.filter(may).map(Share::last)
     }
 
     /// What follows from a zone alone.
-    pub(super) fn share(&self, zone: &Zone) -> Share {
+    pub(super) fn count(&self, zones: &Zones, zone: &Zone) -> Found {
         if !self.touches(zone) {
-            return Share::None;
+            return Found::Nothing;
         }
         let (mut sum, mut divided) = (0, false);
-        for (combination, count) in &zone.combinations {
-            match self.verdict(combination) {
+        for share in &zone.shares {
+            match self.verdict_of(zones, share.number).and(|| self.tried_within(share)) {
                 Verdict::No => {}
-                Verdict::Yes => sum += u64::from(*count),
+                Verdict::Yes => sum += u64::from(share.count),
                 Verdict::Each => divided = true,
             }
         }
         match (divided, sum) {
-            (false, 0) => Share::None,
-            (false, sum) if self.covers(zone) => Share::Counted(sum),
-            _ => Share::Unknown,
+            (false, 0) => Found::Nothing,
+            (false, sum) if self.covers(zone) => Found::Counted(sum),
+            _ => Found::Unknown,
         }
     }
 
-    /// Whether the moments asked about may be those of an event of a block.
+    /// Whether any of its moments touch what is asked.
     fn touches(&self, zone: &Zone) -> bool {
         let filter = self.asking.filter;
-        let next = filter.next_attempt.span;
+        let next = |span: &Span| zone.next.is_some_and(|(first, last)| span.touches(first, last));
+        let last = |span: &Span| zone.last.touch(span);
         filter.created.touches(zone.created.0, zone.created.1)
-            && (!self.by_moments
-                || (restricts(&filter.last_attempt.span, |span| zone.last.touch(span))
-                    && restricts(&filter.successful.span, |span| zone.last.touch(span))
-                    && restricts(&next, |span| zone.next.is_some_and(|(first, last)| span.touches(first, last)))))
+            && restricts(&filter.last_attempt.span, last)
+            && restricts(&filter.successful.span, last)
+            && restricts(&filter.next_attempt.span, next)
     }
 
-    /// Whether all moments of a block's events are among those asked about.
+    /// Whether its moments of creation, and when what it has is due, all are among those asked about.
     fn covers(&self, zone: &Zone) -> bool {
         let filter = self.asking.filter;
-        let whole = |span: &Span, (first, last): (Timestamp, Timestamp)| span.contains(first) && span.contains(last);
-        whole(&filter.created, zone.created)
-            && (!self.by_moments
-                || (restricts(&filter.last_attempt.span, |span| zone.last.lie_in(span))
-                    && restricts(&filter.successful.span, |span| zone.last.lie_in(span))
-                    && restricts(&filter.next_attempt.span, |span| zone.next.is_none_or(|next| whole(span, next)))))
+        let next = |span: &Span| zone.next.is_none_or(|next| holds(span, next));
+        self.covers_created(zone) && restricts(&filter.next_attempt.span, next)
     }
 
-    /// The events of a block that match.
-    pub(super) fn select<'h>(&'h self, hot: &'h Hot) -> impl DoubleEndedIterator<Item = LiveSlot> + 'h {
-        let verdicts: Vec<Verdict> = hot.combinations().iter().map(|combination| self.verdict(combination)).collect();
-        hot.live().filter(move |live| match verdicts[live.combination] {
-            Verdict::No => false,
-            Verdict::Yes => self.at_moments(&hot.combinations()[live.combination], live),
-            Verdict::Each => {
-                let combination = &hot.combinations()[live.combination];
-                self.at_moments(combination, live) && self.each(combination, live)
+    fn covers_created(&self, zone: &Zone) -> bool {
+        holds(&self.asking.filter.created, zone.created)
+    }
+
+    /// Whether the filter asks for the moments when events of a combination were last tried.
+    fn tried_within(&self, share: &Share) -> Verdict {
+        let filter = self.asking.filter;
+        let of = |span: &Span| {
+            if *span == Span::default() {
+                return Verdict::Yes;
             }
+            match share.last() {
+                Some((first, last)) if !span.touches(first, last) => Verdict::No,
+                Some(range) if holds(span, range) => Verdict::Yes,
+                Some(_) => Verdict::Each,
+                None => Verdict::No,
+            }
+        };
+        of(&filter.last_attempt.span).and(|| of(&filter.successful.span))
+    }
+
+    /// Last attempts of matching events ended from the one moment to the other, where it asks for a span.
+    pub(super) fn bounds(&self) -> (Option<Timestamp>, Option<Timestamp>) {
+        let spans = [self.asking.filter.last_attempt.span, self.asking.filter.successful.span];
+        let until = spans.iter().filter_map(|span| span.before).map(|before| before.minus_ms(1)).min();
+        (spans.iter().filter_map(|span| span.from).max(), until)
+    }
+
+    /// The columns that tell which events of a block match.
+    pub(super) fn columns(&self, zone: &Zone) -> Columns {
+        let filter = self.asking.filter;
+        let asks = |moment: &Moment| moment.span != Span::default();
+        Columns {
+            created: !self.covers_created(zone),
+            last: asks(&filter.last_attempt) || asks(&filter.successful),
+            due: asks(&filter.next_attempt) || !filter.statuses.is_empty(),
+            attempts: !filter.attempts.is_empty(),
+        }
+    }
+
+    /// The events of a block that match, when its [columns](Self::columns) were scanned.
+    pub(super) fn select<'s>(
+        &'s self,
+        zones: &'s Zones,
+        zone: &'s Zone,
+        scan: &'s Scan,
+    ) -> impl DoubleEndedIterator<Item = Scanned> + 's {
+        let verdict = |share: &Share| self.verdict_of(zones, share.number).and(|| self.tried_within(share));
+        let verdicts: Vec<Verdict> = zone.shares.iter().map(verdict).collect();
+        let combination = |place: usize| zones.combination(zone.shares[place].number);
+        let by_created = !self.covers_created(zone);
+        let by_next = self.asking.filter.next_attempt.span != Span::default();
+        scan.live().filter(move |one| {
+            (match verdicts[one.place] {
+                Verdict::No => false,
+                Verdict::Yes => true,
+                Verdict::Each => self.each(combination(one.place), one),
+            }) && (!by_created || self.asking.filter.created.contains(one.created))
+                && (!by_next || self.asking.filter.next_attempt.span.contains(one.next(combination(one.place))))
         })
     }
 
-    /// Whether its moments are among those asked about; that it has them, its verdict said.
-    fn at_moments(&self, combination: &Combination, live: &LiveSlot) -> bool {
-        let filter = self.asking.filter;
-        filter.created.contains(live.created)
-            && (!self.by_moments
-                || (restricts(&filter.last_attempt.span, |span| span.contains(live.last))
-                    && restricts(&filter.successful.span, |span| span.contains(live.last))
-                    && restricts(&filter.next_attempt.span, |span| span.contains(live.next(combination)))))
+    /// How many events in some slots match, where [`count`](Self::count) told all.
+    pub(super) fn counted(&self, zones: &Zones, zone: &Zone, scan: &Scan, slots: impl Iterator<Item = u16>) -> u64 {
+        let matches = |place: &usize| {
+            let share = &zone.shares[*place];
+            self.verdict_of(zones, share.number).and(|| self.tried_within(share)) == Verdict::Yes
+        };
+        slots.filter_map(|slot| scan.place(slot)).filter(matches).map(|_| 1).sum()
     }
 
     /// What a combination left open.
-    fn each(&self, combination: &Combination, live: &LiveSlot) -> bool {
+    fn each(&self, combination: &Combination, one: &Scanned) -> bool {
         let filter = self.asking.filter;
-        let tries = |(low, high): &(u32, u32)| (*low..=*high).contains(&live.attempts);
-        (filter.attempts.is_empty() || filter.attempts.iter().any(tries))
+        let tries = |(low, high): &(u32, u32)| (*low..=*high).contains(&one.attempts);
+        let last = |span: &Span| span.contains(one.last);
+        restricts(&filter.last_attempt.span, last)
+            && restricts(&filter.successful.span, last)
+            && (filter.attempts.is_empty() || filter.attempts.iter().any(tries))
             && (filter.statuses.is_empty()
-                || self.shown(combination, live.due, self.standing_of(combination.connection)))
+                || self.shown(combination, one.due, self.standing_of(combination.connection)))
     }
 
     fn verdict(&self, combination: &Combination) -> Verdict {
@@ -198,11 +264,19 @@ impl<'a> Plan<'a> {
         {
             return Verdict::No;
         }
-        match (self.tried(combination.tries), self.shows(combination)) {
-            (Verdict::No, _) | (_, Verdict::No) => Verdict::No,
-            (Verdict::Yes, Verdict::Yes) => Verdict::Yes,
-            (Verdict::Each, _) | (_, Verdict::Each) => Verdict::Each,
+        self.tried(combination.tries).and(|| self.shows(combination))
+    }
+
+    fn verdict_of(&self, zones: &Zones, number: u32) -> Verdict {
+        let mut known = self.verdicts.borrow_mut();
+        if known.0 != zones.epoch() {
+            *known = (zones.epoch(), Vec::new());
         }
+        let place = number as usize;
+        if known.1.len() <= place {
+            known.1.resize(place + 1, None);
+        }
+        *known.1[place].get_or_insert_with(|| self.verdict(zones.combination(number)))
     }
 
     fn has_next(&self, combination: &Combination) -> bool {
@@ -264,6 +338,11 @@ impl<'a> Plan<'a> {
             id.map_or_else(Standing::default, |id| (self.asking.standing)(ConnectionId::from_bits(id)))
         })
     }
+}
+
+/// Whether both ends of a range lie in a span.
+fn holds(span: &Span, (first, last): (Timestamp, Timestamp)) -> bool {
+    span.contains(first) && span.contains(last)
 }
 
 /// Whether what is asked of a span holds; one that is open on both sides asks nothing.

@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
 use super::{
     State, StateError,
     named::names,
-    plan::{Asking, Plan, Share},
+    plan::{Asking, Found, Plan},
+    scan::Columns,
     view::View,
     zone::Zone,
 };
@@ -80,12 +81,13 @@ impl State {
         let overlay = over.get(&block).map(Arc::as_ref);
         let inside = |slot: u16| range.contains(&(block * BLOCK_SLOTS + u64::from(slot)));
         let view = self.view(block);
-        let may_match = view.zone().is_some_and(|zone| plan.may_match(zone));
-        let hot = if may_match { view.hot()? } else { None };
         let newer = rows_of(overlay).filter(|(_, row)| plan.matches(&row.event)).map(|(slot, _)| slot);
         let mut matching: Vec<u16> = newer.collect();
-        if let Some(hot) = &hot {
-            matching.extend(plan.select(hot).map(|live| live.slot).filter(|slot| !has(overlay, *slot)));
+        if let Some(zone) = view.zone().filter(|zone| plan.may_match(view.zones(), zone))
+            && let Some(scan) = view.scan(plan.columns(zone))?
+        {
+            let folded = plan.select(view.zones(), zone, &scan).map(|one| one.slot);
+            matching.extend(folded.filter(|slot| !has(overlay, *slot)));
         }
         matching.retain(|slot| inside(*slot));
         matching.sort_unstable();
@@ -94,8 +96,7 @@ impl State {
         }
         let more = matching.len() > room;
         matching.truncate(room);
-        let hot = || hot.map_or_else(|| view.hot(), |hot| Ok(Some(hot)));
-        Ok((view.shown(overlay, &matching, hot)?, more))
+        Ok((view.shown(overlay, &matching, || view.hot())?, more))
     }
 
     /// How many events match.
@@ -169,7 +170,7 @@ impl State {
         let zones = self.zones.read();
         let mut newer = over.range(range.clone()).map(|(block, _)| *block);
         let newer = if descending { newer.next_back() } else { newer.next() };
-        let may_match = |(block, zone): (&u64, &Arc<Zone>)| plan.may_match(zone).then_some(*block);
+        let may_match = |(block, zone): (&u64, &Arc<Zone>)| plan.may_match(&zones, zone).then_some(*block);
         // Behind the overlay's block zones need not be looked at.
         if descending {
             let mut folded = zones.range(newer.unwrap_or(*range.start())..=*range.end());
@@ -190,17 +191,20 @@ fn tally_folded(
 ) -> Result<(), StateError> {
     let Some(zone) = view.zone() else { return Ok(()) };
     let (first, last) = zone.created;
-    match plan.share(zone) {
-        Share::None => return Ok(()),
-        Share::Counted(count) if overlay.is_none_or(BTreeMap::is_empty) && together(first, last) => {
-            add(first, count);
+    match plan.count(view.zones(), zone) {
+        Found::Nothing => return Ok(()),
+        Found::Counted(count) if together(first, last) => {
+            let newer = overlay.into_iter().flat_map(BTreeMap::keys).copied();
+            let scan = if overlay.is_none_or(BTreeMap::is_empty) { None } else { view.scan(Columns::default())? };
+            let newer = scan.map_or(0, |scan| plan.counted(view.zones(), zone, &scan, newer));
+            add(first, count - newer);
             return Ok(());
         }
-        Share::Counted(_) | Share::Unknown => {}
+        Found::Counted(_) | Found::Unknown => {}
     }
-    let Some(hot) = view.hot()? else { return Ok(()) };
-    for live in plan.select(&hot).filter(|live| !has(overlay, live.slot)) {
-        add(live.created, 1);
+    let Some(scan) = view.scan(Columns { created: true, ..plan.columns(zone) })? else { return Ok(()) };
+    for one in plan.select(view.zones(), zone, &scan).filter(|one| !has(overlay, one.slot)) {
+        add(one.created, 1);
     }
     Ok(())
 }

@@ -37,12 +37,6 @@ impl Stretches {
         self.0.iter().any(|(first, last)| span.touches(*first, *last))
     }
 
-    /// Whether all of them lie in a span.
-    pub(super) fn lie_in(&self, span: &Span) -> bool {
-        let ends = self.0.first().zip(self.0.last());
-        ends.is_none_or(|((first, _), (_, last))| span.contains(*first) && span.contains(*last))
-    }
-
     /// No moment at or before this one is later than the answer; `None` when there is none.
     pub(super) fn latest_until(&self, at: Timestamp) -> Option<Timestamp> {
         self.0.iter().rev().find(|(first, _)| *first <= at).map(|(_, last)| (*last).min(at))
@@ -76,7 +70,6 @@ mod tests {
             let (from, before) = (Timestamp::from_ms(from), Timestamp::from_ms(from + length));
             let span = Span::between(from, before);
             prop_assert!(stretches.touch(&span) || !all.iter().any(|at| span.contains(*at)));
-            prop_assert_eq!(stretches.lie_in(&span), all.iter().all(|at| span.contains(*at)));
             let until = all.iter().filter(|at| **at <= from).max().copied();
             prop_assert!(stretches.latest_until(from) >= until);
             let since = all.iter().filter(|at| **at >= from).min().copied();

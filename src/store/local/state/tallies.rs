@@ -1,12 +1,17 @@
 //! Figures of every connection in one walk over the zones. A block is opened only where an overlay, a moment that is asked
 //! for, or a due time of something on hold divides it.
 
-use std::collections::HashMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use super::{
     State, StateError,
     combination::{Combination, Stored},
+    view::View,
     zone::Zone,
+    zones::Zones,
 };
 use crate::{
     domain::{ConnectionId, Standing, Timestamp},
@@ -46,12 +51,15 @@ impl State {
         ask: &TallyAsk,
     ) -> Result<HashMap<ConnectionId, Tally>, StateError> {
         let mut counting = Counting { state: self, standing, ask, counted: Vec::new() };
-        let zones = self.zones.read().clone();
-        for (block, zone) in zones {
-            if over.get(&block).is_some_and(|slots| !slots.is_empty()) || counting.is_divided(&zone) {
-                counting.add_slots(block, over)?;
+        let blocks: Vec<u64> = self.zones.read().keys().copied().collect();
+        for block in blocks {
+            let view = self.view(block);
+            let Some(zone) = view.zone() else { continue };
+            let newer = over.get(&block).filter(|slots| !slots.is_empty());
+            if newer.is_some() || counting.is_divided(zone) {
+                counting.add_slots(&view, newer.map(Arc::as_ref))?;
             } else {
-                counting.add_zone(&zone);
+                counting.add_zone(view.zones(), zone);
             }
         }
         let met = counting.counted.into_iter().flatten().map(|counted| (counted.id, counted.tally));
@@ -90,13 +98,14 @@ impl Counting<'_> {
             })
     }
 
-    fn add_zone(&mut self, zone: &Zone) {
+    fn add_zone(&mut self, zones: &Zones, zone: &Zone) {
         let ask = self.ask;
         if ask.since.iter().any(|since| zone.created.0 >= *since) {
-            for (combination, count) in zone.combinations.iter().filter(|(one, _)| !one.deleted) {
+            let shares = zone.shares.iter().map(|share| (zones.combination(share.number), share.count));
+            for (combination, count) in shares.filter(|(one, _)| !one.deleted) {
                 let counted = self.of(combination.connection);
                 let outcome = outcome_of(combination, counted.standing);
-                counted.tally.add_recent((zone.created.0, outcome), u64::from(*count), ask);
+                counted.tally.add_recent((zone.created.0, outcome), u64::from(count), ask);
             }
         }
         for queued in &zone.queues {
@@ -113,9 +122,8 @@ impl Counting<'_> {
         }
     }
 
-    fn add_slots(&mut self, block: u64, over: &Overlaid) -> Result<(), StateError> {
-        let Some(hot) = self.state.view(block).hot()? else { return Ok(()) };
-        let newer = over.get(&block);
+    fn add_slots(&mut self, view: &View<'_>, newer: Option<&BTreeMap<u16, Slot>>) -> Result<(), StateError> {
+        let Some(hot) = view.hot()? else { return Ok(()) };
         for live in hot.live().filter(|live| newer.is_none_or(|newer| !newer.contains_key(&live.slot))) {
             let combination = &hot.combinations()[live.combination];
             if combination.deleted {

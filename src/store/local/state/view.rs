@@ -5,16 +5,18 @@ use std::{collections::BTreeMap, sync::Arc};
 use parking_lot::RwLockReadGuard;
 
 use super::{
-    RECENT_BLOCKS, State, StateError, Zones,
+    RECENT_BLOCKS, State, StateError,
     cold::{self, ColdRow, Part, part_of},
     combination::Stored,
     error::Corrupt,
     hot::{Hot, HotRow},
     keys,
+    scan::{Columns, Scan},
     zone::Zone,
+    zones::Zones,
 };
 use crate::{
-    domain::{BulkId, ConnectionId, DestinationId, Event, Phase, RequestId, SourceId, Unsent},
+    domain::{BulkId, ConnectionId, DestinationId, Event, Phase, RequestId, SourceId, Timestamp, Unsent},
     store::local::row::{BLOCK_SLOTS, RequestRef, Row, Slot, slot_of},
 };
 
@@ -61,6 +63,21 @@ impl View<'_> {
         let hot = self.state.read_hot(self.block)?;
         let missing = || self.state.damaged(&keys::hot(self.block), Corrupt("it is missing"));
         hot.map(|hot| Some(Arc::new(hot))).ok_or_else(missing)
+    }
+
+    /// All zones, as they are while the view lives.
+    pub(super) fn zones(&self) -> &Zones {
+        &self.zones
+    }
+
+    /// Some columns of the block; `None` when no event is folded into it.
+    pub(super) fn scan(&self, columns: Columns) -> Result<Option<Scan>, StateError> {
+        if self.zone().is_none() {
+            return Ok(None);
+        }
+        let key = keys::hot(self.block);
+        let scan = self.state.get(&key, |body| Scan::decode(body, columns))?;
+        scan.map(Some).ok_or_else(|| self.state.damaged(&key, Corrupt("it is missing")))
     }
 
     /// As [`hot`](Self::hot), and keeps it for who asks for a neighbour. Scans do not: they would push out what is asked again.
@@ -123,9 +140,11 @@ impl View<'_> {
         Ok(self.state.read_part(self.block, part)?.unwrap_or_else(cold::empty))
     }
 
-    /// Which events a part has: place, request, place in the fan-out.
-    pub(super) fn names(&self, part: u8) -> Result<Vec<(usize, RequestId, u16)>, StateError> {
-        Ok(self.state.get(&keys::cold(self.block, part), cold::decode_names)?.unwrap_or_default())
+    /// Which events a part has: place, request, place in the fan-out; none when none of their ids has any of some times, which
+    /// are in order.
+    pub(super) fn names(&self, part: u8, times: &[Timestamp]) -> Result<Vec<(usize, RequestId, u16)>, StateError> {
+        let decode = |body: &[u8]| cold::decode_names(body, times);
+        Ok(self.state.get(&keys::cold(self.block, part), decode)?.unwrap_or_default())
     }
 
     fn assemble(&self, slot: u16, hot: &HotRow, cold: Option<&ColdRow>) -> Result<Row, StateError> {

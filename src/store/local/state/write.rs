@@ -1,9 +1,6 @@
 //! Replacing blocks: read what is there, merge the changes, write the difference in one batch, then show it.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, btree_map::Entry},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use super::{
     State, StateError,
@@ -131,7 +128,7 @@ impl State {
                 None => {}
             }
         }
-        self.show(block, batch, zone, &draft.fresh)
+        self.show(block, batch, zone.map(|zone| (zone, hot.combinations())), &draft.fresh)
     }
 
     /// Applies a batch and changes memory with it, while no reader is inside of a block.
@@ -139,7 +136,7 @@ impl State {
         &self,
         block: u64,
         batch: sled::Batch,
-        zone: Option<Zone>,
+        zone: Option<(Zone, &[Combination])>,
         fresh: &[(u32, u128)],
     ) -> Result<(), StateError> {
         let mut zones = self.zones.write();
@@ -150,9 +147,9 @@ impl State {
         }
         self.forget(block);
         match zone {
-            Some(zone) => zones.insert(block, Arc::new(zone)),
-            None => zones.remove(&block),
-        };
+            Some((zone, dictionary)) => zones.put(block, zone, dictionary),
+            None => zones.remove(block),
+        }
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Zones: what memory keeps of each block, so that most questions never open it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::{
     combination::{Combination, Stored},
@@ -29,14 +29,49 @@ pub(super) struct Zone {
     pub(super) created: (Timestamp, Timestamp),
     /// When their requests' ids were drawn; at least that wide.
     pub(super) ids: (Timestamp, Timestamp),
-    /// When their last attempts ended.
+    /// When last attempts ended, of whichever combination.
     pub(super) last: Stretches,
     /// When the next automatic retries are due of those that have one, earliest and latest.
     pub(super) next: Option<(Timestamp, Timestamp)>,
-    /// How many events there are of each combination: exact.
-    pub(super) combinations: Box<[(Combination, u16)]>,
+    /// What it has of each combination, at the places of its columns' dictionary.
+    pub(super) shares: Box<[Share]>,
     /// Its pending events by queue, sorted.
     pub(super) queues: Box<[Queued]>,
+}
+
+/// What a block has of one combination.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Share {
+    /// The combination, as all zones number them.
+    pub(super) number: u32,
+    /// How many events: exact.
+    pub(super) count: u16,
+    /// When their last attempts ended: first and last, in seconds since 1970, the first rounded down and the last up. Of those
+    /// never tried the first is behind the last.
+    last_s: (u32, u32),
+}
+
+impl Share {
+    const NONE: Self = Self { number: 0, count: 0, last_s: (u32::MAX, 0) };
+
+    fn add(&mut self, last: Option<Timestamp>) {
+        self.count += 1;
+        if let Some(last) = last {
+            let second = last.ms().div_euclid(1000);
+            let limited = |second: i64| u32::try_from(second.max(0)).unwrap_or(u32::MAX);
+            let (from, to) = self.last_s;
+            self.last_s = (from.min(limited(second)), to.max(limited(second.saturating_add(1))));
+        }
+    }
+
+    /// No last attempt of its events ended before or after these; `None` when none was tried.
+    pub(super) fn last(&self) -> Option<(Timestamp, Timestamp)> {
+        let (from, to) = self.last_s;
+        // At its ends a second stands for all that lies beyond.
+        let first = if from == 0 { i64::MIN } else { i64::from(from) * 1000 };
+        let last = if to == u32::MAX { i64::MAX } else { i64::from(to) * 1000 - 1 };
+        (from <= to).then(|| (Timestamp::from_ms(first), Timestamp::from_ms(last)))
+    }
 }
 
 /// What a block has of one queue, or of one whose generation has passed.
@@ -80,9 +115,9 @@ impl Queued {
 }
 
 impl Zone {
-    /// `None` when no event is left.
+    /// `None` when no event is left. Its combinations are yet to be numbered.
     pub(super) fn of(hot: &Hot) -> Option<Self> {
-        let mut counts = HashMap::<usize, u16>::new();
+        let mut shares = vec![Share::NONE; hot.combinations().len()];
         let mut created: Option<(Timestamp, Timestamp)> = None;
         let (mut queues, mut last, mut next) = (BTreeMap::new(), Vec::new(), None);
         for live in hot.live() {
@@ -94,16 +129,15 @@ impl Zone {
             if combination.has_next() {
                 next = Some(widen(next, live.next(&combination)));
             }
+            shares[live.combination].add(live.last_attempt());
             last.extend(live.last_attempt());
-            *counts.entry(live.combination).or_default() += 1;
             created = Some(widen(created, live.created));
         }
         let created = created?;
         // A block with events has a range; without one every time may be in it.
         let ids = hot.ids.unwrap_or((Timestamp::from_ms(i64::MIN), Timestamp::MAX));
-        let combinations = counts.into_iter().map(|(at, count)| (hot.combinations()[at], count)).collect();
         let queues = queues.into_values().collect();
-        Some(Self { created, ids, last: Stretches::of(last), next, combinations, queues })
+        Some(Self { created, ids, last: Stretches::of(last), next, shares: shares.into(), queues })
     }
 
     /// What it has of a connection's queue: of what is ready and of what waits.
@@ -120,7 +154,7 @@ impl Zone {
         BlockSummary {
             block,
             created_min: self.created.0,
-            live: self.combinations.iter().map(|(_, count)| u64::from(*count)).sum(),
+            live: self.shares.iter().map(|share| u64::from(share.count)).sum(),
             pending: pending.map(|queued| u64::from(queued.count)).sum(),
         }
     }

@@ -3,6 +3,7 @@
 //! Reads of the store block, so each runs on a blocking thread. Never changes anything.
 
 pub mod bulk;
+pub mod configuration;
 pub mod content;
 pub mod documents;
 pub mod events;
@@ -360,17 +361,17 @@ fn made(event: &Event, number: u32, record: Result<AttemptRecord, StoreError>) -
 }
 
 /// Cuts a page out of all items: attempts of a few events are few, as is what belongs to one request.
-fn page_of<T, K: Ord + Copy>(mut items: Vec<T>, key_of: impl Fn(&T) -> K, page: PageQuery<K>) -> Page<T, K> {
+fn page_of<T, K: Ord>(mut items: Vec<T>, key_of: impl Fn(&T) -> K, page: PageQuery<K>) -> Page<T, K> {
     items.sort_by_key(&key_of);
     items.dedup_by_key(|item| key_of(item));
     if page.descending {
         items.reverse();
     }
-    let is_before = |item: &T, key| if page.descending { key_of(item) > key } else { key_of(item) < key };
-    let (begin, end) = match page.start {
+    let is_before = |item: &T, key: &K| if page.descending { key_of(item) > *key } else { key_of(item) < *key };
+    let (begin, end) = match &page.start {
         Start::First => (0, page.limit),
         Start::After(key) => {
-            let begin = items.partition_point(|item| is_before(item, key) || key_of(item) == key);
+            let begin = items.partition_point(|item| is_before(item, key) || key_of(item) == *key);
             (begin, begin.saturating_add(page.limit))
         }
         Start::Before(key) => {
@@ -388,7 +389,7 @@ fn page_of<T, K: Ord + Copy>(mut items: Vec<T>, key_of: impl Fn(&T) -> K, page: 
 }
 
 /// Adds the keys that lead on; `more` tells whether there is more in the direction of travel.
-fn with_keys<T, K: Copy>(items: Vec<T>, key: impl Fn(&T) -> K, start: Start<K>, more: bool) -> Page<T, K> {
+fn with_keys<T, K>(items: Vec<T>, key: impl Fn(&T) -> K, start: Start<K>, more: bool) -> Page<T, K> {
     let (first, last) = (items.first().map(&key), items.last().map(&key));
     let (next, prev) = match start {
         Start::First => (last.filter(|_| more), None),

@@ -244,7 +244,7 @@ pub fn decide(
             let current = switches::connection(configuration, id)?;
             connections::update(configuration, current, draft, now, fresh)
         }
-        Command::RenameProject(name) => rename(configuration, name),
+        Command::RenameProject(name) => rename(configuration, &name),
         Command::Pause(id) => switches::pause(configuration, id, now),
         Command::Unpause(id) => switches::unpause(configuration, id, now),
         Command::EnableConnection(id) => switches::enable_connection(configuration, id, now),
@@ -269,16 +269,11 @@ fn invalid(field: String, message: impl Into<String>) -> ConfigError {
 }
 
 /// The project's name may have more in it than others: people read it, nothing refers to it.
-fn rename(configuration: &Configuration, name: String) -> Result<Vec<ConfigItem>, ConfigError> {
+fn rename(configuration: &Configuration, name: &str) -> Result<Vec<ConfigItem>, ConfigError> {
     let Some(project) = configuration.project.as_deref() else {
         return Err(ConfigError::NotFound { kind: "project", id: "current".to_owned() });
     };
-    if name.trim().is_empty() || name.chars().any(char::is_control) {
-        return Err(invalid("name".to_owned(), "must have something in it that can be read, on one line"));
-    }
-    if name.chars().count() > NAME_CHARS_MAX {
-        return Err(invalid("name".to_owned(), format!("must have at most {NAME_CHARS_MAX} characters")));
-    }
+    let name = free_text(name, "name", NAME_CHARS_MAX)?;
     if project.name == name {
         return Ok(Vec::new());
     }

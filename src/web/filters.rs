@@ -4,6 +4,7 @@
 //! A value that the API has and that nothing here can have (a session's events, an issue) is answered truthfully: by nothing.
 
 mod attempts;
+pub mod configuration;
 mod content;
 mod events;
 mod requests;

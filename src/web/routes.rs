@@ -26,8 +26,8 @@ use super::{
     parameters::Parameters,
     profiles::Version,
     resources::{
-        Answer, Call, Route, access, attempts, bookmarks, bulk, connections, destinations, events, health, keys, live,
-        requests, resending, sources,
+        Answer, Call, Route, access, attempts, bookmarks, bulk, connections, destinations, events, health, identity,
+        keys, live, projects, requests, resending, sources,
         stats::{self, About},
         testing, views,
     },
@@ -40,6 +40,8 @@ pub const API_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Every resource's table.
 const TABLES: &[&[Route]] = &[
     health::ROUTES,
+    identity::ROUTES,
+    projects::ROUTES,
     live::ROUTES,
     sources::ROUTES,
     destinations::ROUTES,

@@ -65,7 +65,8 @@ fn history() -> Before {
         "/connections",
         Some(&json!({
             "name": "held",
-            "source": { "name": "held-source", "description": "waits" },
+            "source": { "name": "held-source", "description": "waits",
+                "config": { "custom_response": { "content_type": "text", "body": "thanks" } } },
             "destination": { "name": "guarded", "type": "HTTP", "config": config },
             "rules": [{ "type": "retry", "strategy": "exponential", "count": 2, "response_status_codes": ["500-599", "!501"] }],
         })),

@@ -6,6 +6,7 @@
 mod archive;
 mod attempts;
 mod bulk;
+mod configuring;
 mod delivery;
 mod disabling;
 mod egress;

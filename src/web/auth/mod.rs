@@ -112,6 +112,22 @@ impl Gate {
         Ok(Entered { key, by_session: true })
     }
 
+    /// Lets in whoever has a key, given as text.
+    ///
+    /// # Errors
+    ///
+    /// As [`enter`](Self::enter).
+    pub fn enter_with(
+        &self,
+        request: &HttpRequest,
+        text: &str,
+        configuration: &Configuration,
+        now: Timestamp,
+    ) -> Result<Entered, ApiError> {
+        let key = self.key(self.proxies.client_ip(request), text.as_bytes(), configuration, now)?;
+        Ok(Entered { key, by_session: false })
+    }
+
     /// Opens a session for whoever has a key, and gives it with the cookie to set.
     ///
     /// # Errors
@@ -209,6 +225,13 @@ fn cookie(headers: &HeaderMap) -> Option<&[u8]> {
         let value = cookie.strip_prefix(COOKIE_NAME.as_bytes())?.strip_prefix(b"=")?;
         Some(value).filter(|value| !value.is_empty())
     })
+}
+
+/// The key text that a request was sent with; none when a session let it in.
+#[must_use]
+pub fn presented(headers: &HeaderMap) -> Option<String> {
+    let text = key_of(headers.get(AUTHORIZATION)?.as_bytes())?;
+    String::from_utf8(text).ok()
 }
 
 /// The key text in an authorization header.

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 pub use self::{
     access::{audit, key, organization_key, signing_secret, with_text},
     documents::{bookmark, built_in_view, view},
-    v2025_07_01::{ignored_event, raw_body},
+    v2025_07_01::{identity, ignored_event, listed_project, listed_team, organization, project, raw_body},
 };
 use super::error::{ApiError, quoted};
 use crate::{

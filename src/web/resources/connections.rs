@@ -4,17 +4,31 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Answer, Call, Route, alive, ok, ok_deleted};
+use super::{Answer, Call, Param, Route, alive, configured_page, joined, ok, ok_count, ok_deleted};
 use crate::{
     domain::{
         ConfigItem, Configuration, Connection, ConnectionId,
         directory::{Command, ConnectionDraft},
     },
-    web::{drafts, error::ApiError, profiles as shapes},
+    web::{
+        drafts,
+        error::ApiError,
+        filters::configuration::{self as configured, CONNECTION_ORDERS, CONNECTIONS},
+        parameters::paging,
+        profiles as shapes,
+    },
 };
 
 /// What this resource answers to.
 pub const ROUTES: &[Route] = &[
+    Route::new("GET", "/connections", |call| Box::pin(list(call)))
+        .about("Connections that match, a page at a time.")
+        .query(LIST)
+        .answers("ConnectionPage"),
+    Route::new("GET", "/connections/count", |call| Box::pin(count(call)))
+        .about("How many connections match.")
+        .query(&CONNECTIONS)
+        .answers("Count"),
     Route::new("POST", "/connections", |call| Box::pin(put(call, Command::CreateConnection)))
         .about("Makes a connection, with the source and the destination that stand inline in it.")
         .takes("ConnectionInput")
@@ -52,6 +66,24 @@ pub const ROUTES: &[Route] = &[
         .about("Sends what was on hold.")
         .answers("Connection"),
 ];
+
+/// Parameters of the list.
+const LIST: &[Param] = &joined::<13>(&[&CONNECTIONS, &paging(&CONNECTION_ORDERS)]);
+
+#[expect(clippy::unused_async, reason = "handlers are")]
+async fn list(call: Call) -> Answer {
+    let configuration = call.configuration();
+    let context = call.context(&configuration);
+    let found = configured::connections(&call.parameters, &configuration)?;
+    let place =
+        |order: usize, connection: &&Connection| configured::connection_place(order, connection, &configuration);
+    configured_page(&call, &CONNECTION_ORDERS, found, place, |connection| shapes::connection(context, connection))
+}
+
+#[expect(clippy::unused_async, reason = "handlers are")]
+async fn count(call: Call) -> Answer {
+    Ok(ok_count(configured::connections(&call.parameters, &call.configuration())?.len()))
+}
 
 /// Makes a connection, or changes the one of that name.
 async fn put(call: Call, command: fn(ConnectionDraft) -> Command) -> Answer {

@@ -2,17 +2,32 @@
 
 use std::sync::Arc;
 
-use super::{Answer, Call, INCLUDE_AUTH, Route, alive, ok, ok_deleted};
+use super::{Answer, Call, INCLUDE_AUTH, Param, Route, alive, configured_page, joined, ok, ok_count, ok_deleted};
 use crate::{
     domain::{
         Configuration, Destination, DestinationId,
         directory::{Command, DestinationDraft},
     },
-    web::{drafts, error::ApiError, profiles as shapes},
+    web::{
+        drafts,
+        error::ApiError,
+        filters::configuration::{self as configured, DESTINATIONS, ORDERS},
+        parameters::paging,
+        profiles::{self as shapes, Profile},
+    },
 };
 
 /// What this resource answers to.
 pub const ROUTES: &[Route] = &[
+    Route::new("GET", "/destinations", |call| Box::pin(list(call)))
+        .about("Destinations that match, a page at a time.")
+        .query(LIST)
+        .answers("DestinationPage"),
+    Route::new("GET", "/destinations/count", |call| Box::pin(count(call)))
+        .about("How many destinations match.")
+        .query(&DESTINATIONS)
+        .answers("Count")
+        .since(Profile::V2025_07_01),
     Route::new("POST", "/destinations", |call| Box::pin(named(call, Command::CreateDestination)))
         .about("Makes a destination.")
         .takes("DestinationInput")
@@ -45,6 +60,23 @@ pub const ROUTES: &[Route] = &[
         .about("Cancels what is pending for it and ignores what comes: the same as disable.")
         .answers("Destination"),
 ];
+
+/// Parameters of the list.
+const LIST: &[Param] = &joined::<12>(&[&DESTINATIONS, &paging(&ORDERS)]);
+
+#[expect(clippy::unused_async, reason = "handlers are")]
+async fn list(call: Call) -> Answer {
+    let configuration = call.configuration();
+    let context = call.context(&configuration);
+    let found = configured::destinations(&call.parameters, &configuration)?;
+    let place = |order: usize, destination: &&Destination| configured::destination_place(order, destination);
+    configured_page(&call, &ORDERS, found, place, |destination| shapes::destination(context, destination))
+}
+
+#[expect(clippy::unused_async, reason = "handlers are")]
+async fn count(call: Call) -> Answer {
+    Ok(ok_count(configured::destinations(&call.parameters, &call.configuration())?.len()))
+}
 
 /// Makes a destination, or changes the one of that name.
 async fn named(call: Call, command: fn(DestinationDraft) -> Command) -> Answer {

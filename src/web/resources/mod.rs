@@ -8,8 +8,10 @@ pub mod connections;
 pub mod destinations;
 pub mod events;
 pub mod health;
+pub mod identity;
 pub mod keys;
 pub mod live;
+pub mod projects;
 pub mod requests;
 pub mod resending;
 pub mod sources;
@@ -40,7 +42,7 @@ use crate::{
         directory::{Command, ConfigError},
         document::Author,
     },
-    query::{CursorKey, Page, PageQuery, search::Searched},
+    query::{self, CursorKey, Page, PageQuery, configuration::PlaceIn, search::Searched},
 };
 
 /// What a handler answers.
@@ -271,6 +273,15 @@ impl Call {
         self.state.gateway.apply(command, author).await
     }
 
+    /// Whom it was let in for.
+    ///
+    /// # Errors
+    ///
+    /// 401 on a route that is open to everybody.
+    pub fn entered(&self) -> Result<&Entered, ApiError> {
+        self.entered.as_ref().ok_or_else(|| ApiError::unauthorized("no API key: send `authorization: Bearer hgk_…`"))
+    }
+
     /// Asks for a key that allows more than the route does.
     ///
     /// # Errors
@@ -415,6 +426,30 @@ pub fn with_search(mut pagination: Value, searched: Option<&Searched>) -> Value 
         pagination["not_searched"] = json!(searched.not_searched);
     }
     pagination
+}
+
+/// 200 with a page of what is configured, in one of its list's orders.
+///
+/// # Errors
+///
+/// 422 for a page that cannot be had.
+pub fn configured_page<T, const LIST: u8>(
+    call: &Call,
+    orders: &[&str],
+    items: Vec<T>,
+    place_of: impl Fn(usize, &T) -> PlaceIn<LIST>,
+    shape: impl Fn(&T) -> Value,
+) -> Answer {
+    let (order, asked): (usize, PageQuery<PlaceIn<LIST>>) = call.parameters.page_in(orders)?;
+    let page = query::configuration::page(items, |item| place_of(order, item), asked.clone());
+    let models = page.items.iter().map(shape).collect();
+    Ok(ok_models(pagination(orders[order], &asked, &page), models))
+}
+
+/// 200 with a number.
+#[must_use]
+pub fn ok_count(count: usize) -> HttpResponse {
+    ok(&json!({ "count": count }))
 }
 
 /// 200 with shapes under a pagination.

@@ -4,17 +4,32 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Answer, Call, INCLUDE_AUTH, Route, alive, ok, ok_deleted};
+use super::{Answer, Call, INCLUDE_AUTH, Param, Route, alive, configured_page, joined, ok, ok_count, ok_deleted};
 use crate::{
     domain::{
         Configuration, Source, SourceId,
         directory::{Command, SourceDraft},
     },
-    web::{drafts, error::ApiError, profiles as shapes},
+    web::{
+        drafts,
+        error::ApiError,
+        filters::configuration::{self as configured, ORDERS, SOURCES},
+        parameters::paging,
+        profiles::{self as shapes, Profile},
+    },
 };
 
 /// What this resource answers to.
 pub const ROUTES: &[Route] = &[
+    Route::new("GET", "/sources", |call| Box::pin(list(call)))
+        .about("Sources that match, a page at a time.")
+        .query(LIST)
+        .answers("SourcePage"),
+    Route::new("GET", "/sources/count", |call| Box::pin(count(call)))
+        .about("How many sources match.")
+        .query(&SOURCES)
+        .answers("Count")
+        .since(Profile::V2025_07_01),
     Route::new("POST", "/sources", |call| Box::pin(named(call, Command::CreateSource)))
         .about("Makes a source.")
         .takes("SourceInput")
@@ -47,6 +62,23 @@ pub const ROUTES: &[Route] = &[
         .about("Rejects requests from now on: the same as disable.")
         .answers("Source"),
 ];
+
+/// Parameters of the list.
+const LIST: &[Param] = &joined::<10>(&[&SOURCES, &paging(&ORDERS)]);
+
+#[expect(clippy::unused_async, reason = "handlers are")]
+async fn list(call: Call) -> Answer {
+    let configuration = call.configuration();
+    let context = call.context(&configuration);
+    let found = configured::sources(&call.parameters, &configuration)?;
+    let place = |order: usize, source: &&Source| configured::source_place(order, source);
+    configured_page(&call, &ORDERS, found, place, |source| shapes::source(context, source))
+}
+
+#[expect(clippy::unused_async, reason = "handlers are")]
+async fn count(call: Call) -> Answer {
+    Ok(ok_count(configured::sources(&call.parameters, &call.configuration())?.len()))
+}
 
 /// Makes a source, or changes the one of that name.
 async fn named(call: Call, command: fn(SourceDraft) -> Command) -> Answer {

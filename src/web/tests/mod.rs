@@ -3,6 +3,7 @@
 mod access;
 mod api;
 mod bulk;
+mod configuring;
 mod documents;
 mod end_to_end;
 mod ingest;

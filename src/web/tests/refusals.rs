@@ -66,7 +66,7 @@ async fn paths_that_are_not_there_say_why() {
     ] {
         call(&server, line, "").await.refusal(404, "NOT_FOUND");
     }
-    for line in ["GET /connections", "GET /metrics/events", "PUT /2026-09-01/notifications/webhooks"] {
+    for line in ["POST /cli-sessions", "GET /metrics/events", "PUT /2026-09-01/notifications/webhooks"] {
         call(&server, line, "").await.refusal(501, "NOT_IMPLEMENTED");
     }
     for (line, allow) in [

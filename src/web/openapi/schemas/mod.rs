@@ -8,6 +8,7 @@ mod configuration;
 mod documents;
 mod events;
 mod figures;
+mod projects;
 mod requests;
 mod status;
 
@@ -26,6 +27,7 @@ pub(super) fn all() -> Vec<Named> {
         bulk::schemas(),
         documents::schemas(),
         access::schemas(),
+        projects::schemas(),
         status::schemas(),
         figures::schemas(),
     ];

@@ -4,6 +4,7 @@
 mod attempts;
 mod configuration;
 mod events;
+mod projects;
 mod requests;
 mod values;
 
@@ -11,6 +12,7 @@ pub use self::{
     attempts::attempt,
     configuration::{connection, destination, source},
     events::{event, event_row},
+    projects::{identity, listed_project, listed_team, organization, project},
     requests::{arrived, ignored_event, raw_body, request, request_row, request_with_data},
 };
 use super::Context;

@@ -142,7 +142,8 @@ impl Change {
     fn audit(&self, before: &Configuration, changed: &[ConfigItem], action: &str) -> Document {
         Document::Audit(Audit {
             id: self.audit,
-            at: self.engine.now(),
+            // Pages by time go by the ids.
+            at: self.audit.time(),
             author: self.author.clone(),
             action: action.to_owned(),
             changes: changed.iter().map(|item| (before.known(item), item.clone())).collect(),

@@ -3,6 +3,7 @@
 //! Each test has a gateway and a directory of its own. They know routes and wire shapes only.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod access;
 mod archive;
 mod attempts;
 mod bulk;

@@ -87,7 +87,7 @@ enum Command {
     Import,
     /// Write the configuration file of Hookdeck's CLI for this gateway, to standard output or into a file
     CliConfig {
-        /// The API key in it; otherwise that of HOOKGATE_API_KEY; otherwise a new one, for which the gateway must be stopped
+        /// The API key in it; otherwise that of `HOOKGATE_API_KEY`; otherwise a new one, for which the gateway must be stopped
         #[arg(long, value_name = "KEY")]
         api_key: Option<String>,
         /// Write it into this file, which must not be there yet, for its owner alone

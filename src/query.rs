@@ -389,6 +389,7 @@ fn page_of<T, K: Ord>(mut items: Vec<T>, key_of: impl Fn(&T) -> K, page: PageQue
 }
 
 /// Adds the keys that lead on; `more` tells whether there is more in the direction of travel.
+#[expect(clippy::needless_pass_by_value, reason = "where it came from is used up with it")]
 fn with_keys<T, K>(items: Vec<T>, key: impl Fn(&T) -> K, start: Start<K>, more: bool) -> Page<T, K> {
     let (first, last) = (items.first().map(&key), items.last().map(&key));
     let (next, prev) = match start {

@@ -126,7 +126,7 @@ impl Subject {
         for question in SINGLE.iter().chain(&COMBINED) {
             let name = question.0;
             let count = |asking: &Asking<'_>| {
-                assert!(self.state.count(&self.over, asking).unwrap() <= self.history.events + FRESH)
+                assert!(self.state.count(&self.over, asking).unwrap() <= self.history.events + FRESH);
             };
             table.add(&format!("count, {name}"), self.median(question, count), "ms", budget.count_ms);
             let month =

@@ -88,7 +88,7 @@ impl History {
     /// Where an event came over: nearly always one of the few connections that are busy just then.
     fn on(seq: u64) -> u64 {
         let dice = mixed(seq);
-        let busy = if dice % 10 == 0 { mixed(dice) } else { mixed(seq / STRETCH * 31 + dice / 16 % BUSY) };
+        let busy = if dice.is_multiple_of(10) { mixed(dice) } else { mixed(seq / STRETCH * 31 + dice / 16 % BUSY) };
         busy % CONNECTIONS
     }
 

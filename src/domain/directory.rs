@@ -197,6 +197,7 @@ pub enum ConfigError {
 /// # Errors
 ///
 /// [`ConfigError`], naming the field, what is wrong with it and what to do.
+#[expect(clippy::needless_pass_by_value, reason = "ids are drawn for one command: whoever decides uses them up")]
 pub fn decide(
     configuration: &Configuration,
     command: Command,
@@ -238,11 +239,11 @@ pub fn decide(
         Command::UpdateDestination(id, draft) => {
             destinations::update(configuration, switches::destination(configuration, id)?, draft, now)
         }
-        Command::CreateConnection(draft) => connections::create(configuration, draft, now, fresh),
-        Command::UpsertConnection(draft) => connections::upsert(configuration, draft, now, fresh),
+        Command::CreateConnection(draft) => connections::create(configuration, draft, now, &fresh),
+        Command::UpsertConnection(draft) => connections::upsert(configuration, draft, now, &fresh),
         Command::UpdateConnection(id, draft) => {
             let current = switches::connection(configuration, id)?;
-            connections::update(configuration, current, draft, now, fresh)
+            connections::update(configuration, current, draft, now, &fresh)
         }
         Command::RenameProject(name) => rename(configuration, &name),
         Command::Pause(id) => switches::pause(configuration, id, now),

@@ -87,14 +87,14 @@ impl EventFilter {
         let within = |low: u32, high: u32, value: u32| (low..=high).contains(&value);
         let tries = u32::try_from(event.attempts.len()).unwrap_or(u32::MAX);
         event.deleted_at.is_none()
-            && one_of(&self.ids, event.id())
-            && one_of(&self.requests, event.request_id)
-            && one_of(&self.connections, event.connection_id)
-            && one_of(&self.sources, event.source_id)
-            && one_of(&self.destinations, event.destination_id)
+            && one_of(&self.ids, &event.id())
+            && one_of(&self.requests, &event.request_id)
+            && one_of(&self.connections, &event.connection_id)
+            && one_of(&self.sources, &event.source_id)
+            && one_of(&self.destinations, &event.destination_id)
             && (self.bulks.is_empty() || event.bulk_id.is_some_and(|bulk| self.bulks.contains(&bulk)))
             && self.created.contains(event.created_at)
-            && one_of(&self.statuses, event.status(standing, now))
+            && one_of(&self.statuses, &event.status(standing, now))
             && (self.attempts.is_empty() || self.attempts.iter().any(|(low, high)| within(*low, *high, tries)))
             && self.last_attempt.matches(event.last_attempt_at())
             && self.successful.matches(event.successful_at())
@@ -106,8 +106,8 @@ impl EventFilter {
     }
 }
 
-fn one_of<T: PartialEq>(any_of: &[T], value: T) -> bool {
-    any_of.is_empty() || any_of.contains(&value)
+fn one_of<T: PartialEq>(any_of: &[T], value: &T) -> bool {
+    any_of.is_empty() || any_of.contains(value)
 }
 
 /// In which order a page is.

@@ -6,7 +6,7 @@ use crate::domain::{ConfigItem, Configuration, Connection, DestinationId, Source
 type Items = Result<Vec<ConfigItem>, ConfigError>;
 
 /// A new connection.
-pub(super) fn create(configuration: &Configuration, draft: ConnectionDraft, now: Timestamp, fresh: FreshIds) -> Items {
+pub(super) fn create(configuration: &Configuration, draft: ConnectionDraft, now: Timestamp, fresh: &FreshIds) -> Items {
     if draft.source.is_none() {
         return Err(invalid("source_id".to_owned(), "or `source` is required"));
     }
@@ -36,7 +36,7 @@ pub(super) fn create(configuration: &Configuration, draft: ConnectionDraft, now:
 }
 
 /// The connection of that name, changed, or a new one.
-pub(super) fn upsert(configuration: &Configuration, draft: ConnectionDraft, now: Timestamp, fresh: FreshIds) -> Items {
+pub(super) fn upsert(configuration: &Configuration, draft: ConnectionDraft, now: Timestamp, fresh: &FreshIds) -> Items {
     let name = checks::required_name(draft.name.as_ref().and_then(Option::as_deref), "")?;
     match configuration.connection_named(&name) {
         Some(current) => update(configuration, current, draft, now, fresh),
@@ -50,7 +50,7 @@ pub(super) fn update(
     current: &Connection,
     draft: ConnectionDraft,
     now: Timestamp,
-    fresh: FreshIds,
+    fresh: &FreshIds,
 ) -> Items {
     let (mut items, mut connection) = drawn(configuration, current, draft, now, fresh)?;
     if connection == *current {
@@ -73,7 +73,7 @@ fn drawn(
     current: &Connection,
     draft: ConnectionDraft,
     now: Timestamp,
-    fresh: FreshIds,
+    fresh: &FreshIds,
 ) -> Result<(Vec<ConfigItem>, Connection), ConfigError> {
     let (mut items, mut connection) = (Vec::with_capacity(3), current.clone());
     if let Some(name) = draft.name {
@@ -97,7 +97,7 @@ fn drawn(
         None => {}
         Some(Reference::Existing(id)) => connection.source_id = known_source(configuration, id)?,
         Some(Reference::Inline(source)) => {
-            let (id, item) = sources::put(configuration, source, now, &fresh)?;
+            let (id, item) = sources::put(configuration, source, now, fresh)?;
             connection.source_id = id;
             items.extend(item.map(ConfigItem::Source));
         }

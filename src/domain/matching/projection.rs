@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{Entry, Fields, Node};
 
-/// How serde_json hands over a number that it keeps as text: as an object with this key.
+/// How `serde_json` hands over a number that it keeps as text: as an object with this key.
 const NUMBER_KEY: &str = "$serde_json::private::Number";
 
 /// What of a document is looked at.

@@ -1,4 +1,4 @@
-//! References into the same document: the part of JSONPath that names one place, and `[$index]` for the element an array is at.
+//! References into the same document: the part of `JSONPath` that names one place, and `[$index]` for the element an array is at.
 
 use serde_json::Value;
 

@@ -16,6 +16,9 @@ const TERM_CHARS: std::ops::RangeInclusive<usize> = 3..=256;
 ///
 /// # Errors
 ///
+/// Makes a pattern part of what is asked.
+type Setter = fn(&mut Content, &Value) -> Result<(), PatternError>;
+
 /// 422 naming the parameter.
 pub fn content(parameters: &Parameters) -> Result<Option<Arc<Content>>, ApiError> {
     let mut content = Content::default();
@@ -29,7 +32,7 @@ pub fn content(parameters: &Parameters) -> Result<Option<Arc<Content>>, ApiError
     if let Some(part) = parameters.one("path")? {
         content.with_path(part);
     }
-    let filters: [(&str, fn(&mut Content, &Value) -> Result<(), PatternError>); 3] =
+    let filters: [(&str, Setter); 3] =
         [("headers", Content::with_headers), ("parsed_query", Content::with_query), ("body", Content::with_body)];
     for (name, with) in filters {
         if let Some(filter) = parameters.object(name)? {

@@ -66,7 +66,7 @@ pub(super) fn of(routes: impl Iterator<Item = &'static Route>) -> Paths {
         .build()
 }
 
-/// A path as OpenAPI writes it, where names in one path differ.
+/// A path as `OpenAPI` writes it, where names in one path differ.
 pub(super) fn path(path: &str) -> String {
     path.replacen("{id}", "{\0}", 1).replace("{id}", "{other_id}").replace("{\0}", "{id}")
 }

@@ -454,6 +454,7 @@ pub fn ok_count(count: usize) -> HttpResponse {
 
 /// 200 with shapes under a pagination.
 #[must_use]
+#[expect(clippy::needless_pass_by_value, reason = "it becomes the answer")]
 pub fn ok_models(pagination: Value, models: Vec<Value>) -> HttpResponse {
     ok(&json!({ "pagination": pagination, "count": models.len(), "models": models }))
 }

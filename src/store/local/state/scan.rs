@@ -10,6 +10,7 @@ use crate::domain::Timestamp;
 
 /// Which columns, beside the one that tells combinations.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each column")]
 pub(super) struct Columns {
     pub(super) created: bool,
     pub(super) last: bool,

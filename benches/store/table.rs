@@ -34,7 +34,10 @@ impl Table {
 
     /// What was measured, for a file.
     pub(crate) fn json(&self) -> Vec<Value> {
-        let row = |(name, value, unit, budget): &(String, f64, &str, f64)| json!({ "name": name, "value": value, "unit": unit, "budget": budget });
+        let row = |row: &(String, f64, &str, f64)| {
+            let (name, value, unit, budget) = row;
+            json!({ "name": name, "value": value, "unit": unit, "budget": budget })
+        };
         self.0.iter().map(row).collect()
     }
 }

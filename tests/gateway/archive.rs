@@ -65,12 +65,14 @@ fn history() -> Before {
         "/connections",
         Some(&json!({
             "name": "held",
-            "source": { "name": "held-source", "description": "waits",
-                "config": { "custom_response": { "content_type": "text", "body": "thanks" } } },
+            "source": { "name": "held-source", "description": "waits" },
             "destination": { "name": "guarded", "type": "HTTP", "config": config },
             "rules": [{ "type": "retry", "strategy": "exponential", "count": 2, "response_status_codes": ["500-599", "!501"] }],
         })),
     ));
+    let polite =
+        json!({ "name": "polite", "config": { "custom_response": { "content_type": "text", "body": "thanks" } } });
+    drop(client.ok("POST", "/sources", Some(&polite)));
     drop(client.ok("PUT", &format!("/connections/{}/pause", held.connection_id), None));
     drop(client.ingest(&plain, b"{\"taken\":1}"));
     drop(client.wait_for_status(&plain, PATIENCE, "SUCCESSFUL"));

@@ -51,7 +51,7 @@ pub fn refuse_content(parameters: &Parameters) -> Result<(), ApiError> {
     match NAMES.into_iter().find(|name| parameters.has(name)) {
         None => Ok(()),
         Some(name) => {
-            let why = "cannot be asked here: it is looked up in what arrived, which would have to be read for all that match; list them instead";
+            let why = "cannot be asked here: it is looked up in what arrived, which would have to be read for all; list them instead";
             Err(parameters.refusal(name, why))
         }
     }

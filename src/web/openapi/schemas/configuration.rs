@@ -84,7 +84,10 @@ fn source_input(thing: Thing) -> Shape {
 
 fn destination() -> Shape {
     let config = answer()
-        .about("Of `HTTP`: `url` and how it is called; of `CLI`: `path`; of `MOCK_API`: nothing. `auth` is empty without `include=config.auth`.")
+        .about(
+            "Of `HTTP`: `url` and how it is called; of `CLI`: `path`; of `MOCK_API`: nothing. `auth` is empty \
+             without `include=config.auth`.",
+        )
         .may("url", or_null(text()))
         .may("path", text())
         .may("delivery_policy", nothing())

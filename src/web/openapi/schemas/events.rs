@@ -83,7 +83,10 @@ pub(super) fn parsed_query() -> Shape {
 
 fn attempt() -> Shape {
     answer()
-        .about("A delivery that was made, or the one that comes next (`PENDING`). `response`, `response_status_code`, `endpoint_id`, `endpoint_url` and `attempted_at` are further names of the same things.")
+        .about(
+            "A delivery that was made, or the one that comes next (`PENDING`). `response`, `response_status_code`, \
+             `endpoint_id`, `endpoint_url` and `attempted_at` are further names of the same things.",
+        )
         .has("id", text())
         .has("team_id", or_null(text()))
         .has("event_id", text())

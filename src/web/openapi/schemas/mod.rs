@@ -52,7 +52,11 @@ fn shared() -> Vec<Named> {
         (
             "Pagination",
             answer()
-                .about("Where a page lies: `next` and `prev` are cursors of this list in this order, there when there is more. A list by what arrived also says how far its search came: whether it is `complete`, rows `searched`, and those of them whose bodies could not be.")
+                .about(
+                    "Where a page lies: `next` and `prev` are cursors of this list in this order, there when there is \
+                     more. A list by what arrived also says how far its search came: whether it is `complete`, rows \
+                     `searched`, and those of them whose bodies could not be.",
+                )
                 .has("order_by", text())
                 .has("dir", word(["asc", "desc"]))
                 .has("limit", count())

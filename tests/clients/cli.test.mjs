@@ -130,7 +130,7 @@ test("sources", async () => {
   assert.equal((await send(made.url, {})).status, 403);
   assert.deepEqual(ids(await json("source", "list", "--name", "shop")), []);
   assert.deepEqual(ids(await json("source", "list", "--name", "shop", "--disabled")), [made.id]);
-  await ok("gateway", "source", "enable", "shop");
+  await ok("gateway", "source", "enable", made.id);
   assert.equal((await send(made.url, {})).status, 200);
   await ok("gateway", "source", "delete", made.id, "--force");
   await fails(/not found|deleted|410|404/i, "source", "get", made.id);
@@ -149,7 +149,7 @@ test("destinations", async () => {
   assert.deepEqual([updated.description, updated.config.url], ["changed", `${destination.url}/api`]);
   const upserted = await json("destination", "upsert", "api", "--type", "HTTP", "--url", `${destination.url}/api2`, "--http-method", "PUT");
   assert.deepEqual([upserted.id, upserted.config.url, upserted.config.http_method], [made.id, `${destination.url}/api2`, "PUT"]);
-  await ok("gateway", "destination", "disable", "api");
+  await ok("gateway", "destination", "disable", made.id);
   await ok("gateway", "destination", "enable", made.id);
   const cli = await json("destination", "create", "--name", "terminal", "--type", "CLI", "--cli-path", "/hooks");
   assert.equal(cli.config.path, "/hooks");

@@ -118,7 +118,7 @@ test("every path that only looks answers what it describes", async () => {
     if (!operations.get?.responses[200] || template.endsWith("/live") || template.endsWith("/plan")) continue;
     const place = template.startsWith("/bulk") ? template.slice(1).replace(/\/\{id\}.*/, "") : template.split("/")[1];
     if (template.includes("{id}") && !known[place]) continue;
-    const required = { "/attempts": `?event_id=${known.events}`, "/events/histogram": "?granularity=1h" };
+    const required = { "/cli-auth/poll": `?key=${gateway.env.HOOKGATE_API_KEY}`, "/attempts": `?event_id=${known.events}`, "/events/histogram": "?granularity=1h" };
     await checked("GET", template, { id: known[place], query: required[template] });
   }
   for (const place of ["sources", "destinations", "connections", "requests", "events", "attempts", "bookmarks", "views"]) {

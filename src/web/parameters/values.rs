@@ -78,7 +78,7 @@ impl Parameters {
             if let Operator::Present | Operator::Whatever = operator {
                 if let Some(asked) = self.presence(name, &operator, &parameter.value)? {
                     if moment.present.is_some_and(|before| before != asked) {
-                        moment.span = NEVER;
+                        return Err(self.contradiction(name));
                     }
                     moment.present = Some(asked);
                 }
@@ -92,6 +92,11 @@ impl Parameters {
                 )
             })?;
             moment.span = meet(moment.span, stretch(&operator, first, last));
+        }
+        let is_empty = moment.span.from.zip(moment.span.before).is_some_and(|(from, before)| from >= before);
+        // One alone may name what cannot be, such as a moment between two milliseconds: then nothing is found.
+        if is_empty && self.named(name).count() > 1 {
+            return Err(self.contradiction(name));
         }
         Ok(moment)
     }
@@ -159,7 +164,7 @@ impl Parameters {
             if let Operator::Present | Operator::Whatever = operator {
                 if let Some(asked) = self.presence(name, &operator, &parameter.value)? {
                     if present.is_some_and(|before| before != asked) {
-                        (restricted, high) = (true, -1);
+                        return Err(self.contradiction(name));
                     }
                     present = Some(asked);
                 }
@@ -186,7 +191,15 @@ impl Parameters {
                 }
             }
         }
-        Ok(Ranges { present, any_of: if restricted { meeting(low, high, &given) } else { Vec::new() } })
+        let any_of = if restricted { meeting(low, high, &given) } else { Vec::new() };
+        if any_of == [NOTHING] && self.named(name).count() > 1 {
+            return Err(self.contradiction(name));
+        }
+        Ok(Ranges { present, any_of })
+    }
+
+    fn contradiction(&self, name: &str) -> ApiError {
+        self.refusal(name, "asks for what excludes itself: nothing can be all of that")
     }
 
     fn operator(&self, name: &str, brackets: &[String], lists: bool) -> Result<Operator, ApiError> {

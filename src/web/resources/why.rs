@@ -119,7 +119,7 @@ fn of_event(context: Context<'_>, event: &Event, data_is_there: bool) -> Told {
         (None, Some(status)) => format!(", the last one with HTTP {status}"),
         (None, None) => String::new(),
     });
-    let tried = format!("{tries} tries{}", last.unwrap_or_default());
+    let tried = format!("{tries} {}{}", if tries == 1 { "try" } else { "tries" }, last.unwrap_or_default());
     let text = match status {
         EventStatus::Successful => format!("delivered after {tried}"),
         EventStatus::Hold => "held, because the connection is paused".to_owned(),
@@ -157,8 +157,10 @@ fn of_ignored(cause: IgnoredCause) -> Told {
 }
 
 fn summed_up(why: &Why) -> String {
-    let (events, ignored) = (why.summary.events, why.summary.ignored);
-    format!("accepted: it became {events} events, and {ignored} connections made none of it")
+    let counted = |count: u32, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
+    let events = counted(why.summary.events, "event", "events");
+    let ignored = counted(why.summary.ignored, "connection", "connections");
+    format!("accepted: it became {events}, and {ignored} made none of it")
 }
 
 /// Why a request was rejected.

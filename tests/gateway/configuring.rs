@@ -1,6 +1,6 @@
 //! Sources, destinations and connections as the hosted API's own clients make, read, change and delete them.
 
-use hookgate::testkit::{Flow, PATIENCE, TestDestination, http::Request};
+use hookgate::testkit::{Flow, PATIENCE, TestDestination, http::Request, poll};
 use serde_json::{Value, json};
 
 use crate::harness::{TestGateway, id};
@@ -91,6 +91,9 @@ fn a_source_answers_as_its_owner_wants_and_goes_on_so_after_a_kill() {
         drop(call(&gateway, &format!("PUT {path}"), &json!({ "config": { "custom_response": response } })));
         assert_eq!(send(&gateway), (200, media_type.to_owned(), body.to_owned()));
     }
+    // What is not known to be delivered would be sent again after the kill.
+    let delivered = format!("webhook_id={}&status=SUCCESSFUL", flow.connection_id);
+    assert!(poll(PATIENCE, || (gateway.events(&delivered).len() == 3).then_some(())).is_some());
     let gateway = gateway.crash();
     assert_eq!(send(&gateway), (200, "application/xml".to_owned(), "<ok/>".to_owned()));
     let methods = json!({ "config": { "allowed_http_methods": ["PUT"] } });

@@ -190,13 +190,14 @@ impl Change {
         }
     }
 
+    /// What a change makes has its number: those rise, so that lists by creation keep the order also within a millisecond.
     fn fresh_ids(&self) -> FreshIds {
-        let now = self.engine.now();
+        let number = self.audit.bits();
         FreshIds {
-            source: SourceId::from_parts(now, self.engine.random()),
+            source: SourceId::from_bits(number),
             token: SourceToken::from_random(self.engine.random()),
-            destination: DestinationId::from_parts(now, self.engine.random()),
-            connection: ConnectionId::from_parts(now, self.engine.random()),
+            destination: DestinationId::from_bits(number),
+            connection: ConnectionId::from_bits(number),
         }
     }
 }

@@ -147,8 +147,10 @@ async fn create(call: Call) -> Answer {
     let name = draft.name.flatten();
     refuse_taken(name.as_deref(), &all, None)?;
     let (now, random) = call.state.gateway.fresh();
+    // Lists are in the order of ids: one made in the same millisecond comes behind those before it.
+    let behind = all.iter().map(|known| known.id.bits().saturating_add(1)).max().unwrap_or(0);
     let bookmark = Bookmark {
-        id: BookmarkId::from_parts(now, random),
+        id: BookmarkId::from_bits(BookmarkId::from_parts(now, random).bits().max(behind)),
         name,
         label,
         connection_id,

@@ -35,9 +35,12 @@ fn fill(subject: &LocalSubject, numbers: std::ops::Range<u64>) {
             store.accept(new_request(request, &[]))
         }
     };
-    let commits: Vec<_> = numbers.map(accept).collect();
-    for commit in commits {
-        commit.wait().unwrap();
+    // Waves shorter than a segment: one batch of the writer never spans segments, so on a busy machine one could hold them all.
+    for wave in numbers.collect::<Vec<_>>().chunks(50) {
+        let commits: Vec<_> = wave.iter().copied().map(accept).collect();
+        for commit in commits {
+            commit.wait().unwrap();
+        }
     }
 }
 
@@ -135,7 +138,7 @@ fn requests_go_with_the_segments_that_the_quota_takes_and_stay_gone() {
     });
     let numbers: Vec<u64> = (0..3_000).filter(|number| number % 10 != 0).collect();
     let store = subject.store();
-    // Waves shorter than a segment: one batch of the writer never spans segments, so on a busy machine one could hold them all.
+    // Waves, as above.
     for wave in numbers.chunks(50) {
         let accept = |n| store.accept(new_request(Request { body: vec![7; 500].into(), ..request(n) }, &[]));
         let commits: Vec<_> = wave.iter().copied().map(accept).collect();

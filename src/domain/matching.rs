@@ -4,7 +4,7 @@
 //! conjunction over its keys, and a few keys are operators. Every pattern and every value have an answer or none in
 //! time: work and depth are limited, so that nobody's pattern holds up a queue.
 //!
-//! `matches` is the matcher's entry for a whole object, [`Matching::agrees`] the one for the value of a field: what stands at
+//! `matches` is the matcher's entry for a whole object, `Matching::agrees` the one for the value of a field: what stands at
 //! the top of a pattern is read differently from what stands in a field, and the vectors show where.
 
 mod literals;

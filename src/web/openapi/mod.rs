@@ -1,6 +1,6 @@
 //! `GET /openapi`: the API described by itself, as `OpenAPI` 3.1 for programs and as a page for people.
 //!
-//! Put together from the routes' own tables, once; the shapes are in [`schemas`]. Describes paths without a version, which
+//! Put together from the routes' own tables, once; the shapes are in `schemas`. Describes paths without a version, which
 //! have the newest shapes; what dates before them change is said in words. Nothing in it depends on who asks.
 
 mod page;

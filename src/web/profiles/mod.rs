@@ -1,6 +1,6 @@
 //! Versions of the API: which shapes a request is answered in.
 //!
-//! Every shape is made as [`v2025_07_01`] has it; [`v2024_03_01`] and [`v2026_09_01`] change in it what is different with
+//! Every shape is made as `v2025_07_01` has it; `v2024_03_01` and `v2026_09_01` change in it what is different with
 //! them. So each thing is described once, and a version is the list of its differences.
 
 mod access;
